@@ -1,0 +1,153 @@
+"""Upper bounds of all scores from a *head*: a few rotated coordinates of each row, and its tail.
+
+A row z is P h + r: the head h (float32, in the columns of P), and a rest r that P leaves, whose
+length is the row's tail. For a query q with g = P'q, Cauchy and Schwarz give
+
+    z.q  =  h.g + r.q  <=  h.g + |r| |q - P g| + (rounding),
+
+and since |r| and |q - P g| are numbers, the whole bound is one dot product of 'columns' that belong
+to the row (h, its offset, its tail) with coefficients that belong to the query. The columns of all
+rows are one matrix, stored coordinate by coordinate; so bounding every row for a batch of queries
+is a single small matrix product. `docs/explanation/exact-search.md` has the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kneighbors.search.frame import Frame, Placed
+from kneighbors.search.metrics import Float64Array, lengths
+from kneighbors.search.progress import Progress
+from kneighbors.search.rounding import (
+    TAIL_FLOOR,
+    UNIT32,
+    Float32Array,
+    gamma,
+    round_up,
+)
+from kneighbors.search.rows import Rows
+
+#: Elements of a corpus block while fitting: 16 MiB in float64.
+_BLOCK_ELEMENTS = 1 << 21
+
+
+def blocks_of(n_samples: int, n_features: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of blocks of rows that are worked on at a time."""
+    step = max(1, _BLOCK_ELEMENTS // n_features)
+    for start in range(0, n_samples, step):
+        yield start, min(start + step, n_samples)
+
+
+class HeadBounds:
+    """Upper bounds of scores by head and tail.
+
+    Parameters
+    ----------
+    frame : Frame
+        Where the rows are placed.
+    basis : ndarray of shape (n_features, m), dtype float64
+        Orthonormal columns; heads are the coordinates in them.
+    columns : ndarray of shape (m + 1 or m + 2, n_samples), dtype float32
+        The heads' coordinates, the offsets unless the metric is inner product, and the tails.
+    """
+
+    engine = "head"
+
+    def __init__(self, frame: Frame, basis: Float64Array, columns: Float32Array) -> None:
+        self.frame = frame
+        self.basis = basis
+        self.columns = columns
+
+    @classmethod
+    def build(cls, frame: Frame, basis: Float64Array, rows: Rows, progress: Progress) -> HeadBounds:
+        """Compute the columns of all rows, block by block.
+
+        Costs 4 * n_samples * n_features * m operations in float64, and a block of 16 MiB of
+        memory beside the columns.
+        """
+        n_samples, n_features = rows.shape
+        n_columns = basis.shape[1] + 1 + frame.has_offsets
+        columns = np.empty((n_columns, n_samples), np.float32)
+        for start, stop in blocks_of(n_samples, n_features):
+            columns[:, start:stop] = _columns_of(frame, basis, frame.place(rows.slice(start, stop)))
+            progress("rotating", stop, n_samples)
+        return cls(frame, basis, columns)
+
+    @classmethod
+    def from_parts(
+        cls, metric: str, parts: Mapping[str, NDArray[Any]], plan: Mapping[str, Any]
+    ) -> HeadBounds:
+        """Take the parts of a saved index."""
+        frame = Frame(metric, parts["centre"], int(plan["exponent"]))
+        return cls(frame, parts["basis"], parts["head"])
+
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays to save."""
+        return {"head": self.columns, "basis": self.basis, "centre": self.frame.centre}
+
+    @property
+    def margin(self) -> float:
+        """What bounds may be short of, absolutely: nothing, it is in the columns."""
+        return 0.0
+
+    def coefficients(self, placed: Placed) -> Float32Array:
+        """Return what the columns are multiplied with, of shape (n_queries, n_columns).
+
+        A row that is not finite says that the query is too extreme to be bounded.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            g = placed.q @ self.basis
+            tails = lengths(placed.q - g @ self.basis.T)
+            tails = tails * (1 + self.frame.slack) + self.frame.slack * placed.lengths
+            out = np.empty((len(g), len(self.columns)), np.float32)
+            out[:, : g.shape[1]] = g
+            if self.frame.has_offsets:
+                out[:, -2] = 1 / placed.divisor
+            out[:, -1] = round_up(np.maximum(tails, TAIL_FLOOR * placed.lengths))
+        return out
+
+    def upper(self, coefficients: Float32Array, start: int, stop: int, out: Float32Array) -> None:
+        """Write upper bounds of the scores of rows `start` to `stop` into `out`.
+
+        Parameters
+        ----------
+        coefficients : ndarray of shape (n_queries, n_columns), dtype float32
+        start, stop : int
+            Rows of the corpus.
+        out : ndarray of shape (n_queries, stop - start), dtype float32
+        """
+        columns = self.columns[:, start:stop]
+        if len(coefficients) == 1:
+            np.dot(coefficients[0], columns, out=out[0])
+        else:
+            np.matmul(coefficients, columns, out=out)
+
+
+def _columns_of(frame: Frame, basis: Float64Array, Z: Float64Array) -> Float32Array:
+    """Return the columns of placed rows, each rounded so that bounds stay bounds."""
+    n_columns = basis.shape[1] + 1 + frame.has_offsets
+    error = gamma(n_columns, UNIT32)
+    out = np.empty((n_columns, len(Z)), np.float32)
+    head = (Z @ basis).astype(np.float32)
+    out[: basis.shape[1]] = head.T
+    exact_head = head.astype(np.float64)
+    rest = Z - exact_head @ basis.T
+    relative = (n_columns + 4) * UNIT32 * 1.01 + _skew(basis)
+    rounding = relative * (lengths(exact_head) + 2.0**-120) + frame.slack * frame.reach(Z)
+    tails = lengths(rest) * (1 + frame.slack) + rounding / TAIL_FLOOR
+    out[-1] = round_up(tails / (1 - error))
+    if frame.has_offsets:
+        offsets = -0.5 * np.square(lengths(Z)) * (1 - error - 4 * UNIT32)
+        out[-2] = np.minimum(round_up(offsets), 0)
+    return out
+
+
+def _skew(basis: Float64Array) -> float:
+    """Return how far the columns of `basis` are from orthonormal."""
+    gram = basis.T @ basis
+    gram[np.diag_indices_from(gram)] -= 1
+    return float(np.linalg.norm(gram)) * 2
