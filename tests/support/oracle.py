@@ -33,7 +33,7 @@ def tolerance(metric: str, X: Array, q: Array) -> Array:
         return np.full(len(X), unit)
     if metric == "inner_product":
         return np.asarray(unit * np.abs(X.astype(np.longdouble) * q).sum(axis=1), dtype=np.float64)
-    return unit * distances(metric, X, q)
+    return np.asarray(unit * distances(metric, X, q))
 
 
 def check_answer(metric: str, X: Array, q: Array, found: Array, rows: Array, k: int) -> None:

@@ -77,4 +77,5 @@ def queries(X: Array, count: int, metric: str, random: np.random.Generator) -> A
             Q[i] = 0
     if metric == "cosine":
         Q[~Q.any(axis=1), 0] = 1
-    return Q.astype(X.dtype if random.random() < 0.5 and np.abs(Q).max() < 1e38 else np.float64)
+    narrow = random.random() < 0.5 and float(np.abs(Q).max()) < 1e38
+    return np.asarray(Q, dtype=X.dtype if narrow else np.float64)

@@ -136,7 +136,8 @@ class Frame:
     def _scores(self, placed: Placed, distances: Float64Array) -> tuple[Float64Array, Float64Array]:
         if self.metric == "inner_product":
             products = -placed.scale * distances
-            return products, self.slack * np.abs(products) + placed.scale * self._underflow
+            # A product small enough to underflow has a scale that overflows: no floor at all.
+            return products, self.slack * np.abs(products)
         own = np.square(placed.lengths)
         if self.metric == "cosine":
             slack = np.full(len(distances), 4 * self.slack * (1 + self._centre_length) ** 2)

@@ -35,8 +35,7 @@ _SAMPLE_QUERIES = 32
 _NEIGHBORS = 10
 _HEAD_SIZES = (4, 8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768)
 #: Nanoseconds, two threads, measured by `benchmarks/plan_constants.py`; only their ratios matter.
-_NS_PER_COLUMN = 0.045
-_NS_PER_ELEMENT = {4: 0.06, 8: 0.12}
+_NS_PER_BYTE = 0.015
 _NS_PER_CANDIDATE = 350.0
 _NS_PER_CANDIDATE_ELEMENT = 3.5
 #: A head takes memory and time to build, so it must save at least a tenth.
@@ -147,10 +146,10 @@ class _Trial:
         per_candidate = _NS_PER_CANDIDATE + _NS_PER_CANDIDATE_ELEMENT * n_features
         trials = []
         for size, survivors in self._survivors():
-            cost = n_samples * (size + 2) * _NS_PER_COLUMN + survivors * per_candidate
+            cost = 4 * n_samples * (size + 2) * _NS_PER_BYTE + survivors * per_candidate
             trials.append({"head_size": size, "survivors": survivors, "cost_us": cost / 1e3})
         best = min(trials, key=lambda trial: trial["cost_us"])
-        product = n_samples * n_features * _NS_PER_ELEMENT[self.itemsize] / 1e3
+        product = self.itemsize * n_samples * n_features * _NS_PER_BYTE / 1e3
         plan: dict[str, Any] = {"product_cost_us": round(product, 1)}
         size = int(best["head_size"])
         plan["trials"] = [
