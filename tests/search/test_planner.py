@@ -65,11 +65,11 @@ def test_an_index_is_its_rows_parts_and_plan(metric: str, kind: str) -> None:
 
 def test_progress_is_told_of_every_row() -> None:
     told: list[tuple[str, int, int]] = []
-    X = wine_like(3000)
+    X = wine_like(20_000)
     ExactIndex.build(ArrayRows(X), "cosine", progress=lambda *step: told.append(step))
     assert {stage for stage, _, _ in told} >= {"surveying", "rotating"}
-    assert all(done <= total == 3000 for _, done, total in told)
-    assert told[-1][1] == 3000
+    assert all(done <= total == 20_000 for _, done, total in told)
+    assert told[-1][1] == 20_000
 
 
 class OneBlockRows(ArrayRows):

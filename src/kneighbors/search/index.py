@@ -29,8 +29,10 @@ Excluded = Sequence[RowArray]
 #: Bounds held at a time: 32 MiB of float32.
 _BOUND_ELEMENTS = 1 << 23
 _MOST_QUERIES = 64
-#: Float64 elements of candidate vectors held at a time: 16 MiB, and two temporaries as large.
-_PAIR_ELEMENTS = 1 << 21
+#: Float64 elements of candidate vectors held at a time: 2 MiB, about what a core's cache holds.
+_PAIR_ELEMENTS = 1 << 18
+#: Leaders scored for a first floor, a neighbour: twice as many leave half the candidates.
+_LEADERS = 2
 #: More candidates of one query than this are scored best bound first, so that later ones may drop.
 _MANY = 2048
 
@@ -258,7 +260,7 @@ class _Search:
         n_neighbors = best.rows.shape[1]
         grouped = self.upper(first, last, n_neighbors)
         if np.isinf(best.worst).any():
-            leaders = grouped.leaders(n_neighbors)
+            leaders = grouped.leaders(_LEADERS * n_neighbors)
             queries = np.repeat(np.arange(len(leaders)), leaders.shape[1])
             columns = leaders.ravel()
             real = grouped.bounds[queries, columns] > -np.inf

@@ -34,10 +34,11 @@ _SAMPLE_QUERIES = 32
 #: Neighbours that the counts are made for.
 _NEIGHBORS = 10
 _HEAD_SIZES = (4, 8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768)
-#: Nanoseconds, two threads, measured by `benchmarks/plan_constants.py`; only their ratios matter.
-_NS_PER_BYTE = 0.015
-_NS_PER_CANDIDATE = 350.0
-_NS_PER_CANDIDATE_ELEMENT = 3.5
+#: Nanoseconds: to read a byte of a product's matrix, and to score a candidate. Measured by
+#: `benchmarks/plan_constants.py`; only their ratios matter.
+_NS_PER_BYTE = 0.008
+_NS_PER_CANDIDATE = 300.0
+_NS_PER_CANDIDATE_ELEMENT = 2.5
 #: A head takes memory and time to build, so it must save at least a tenth.
 _HEAD_MUST_SAVE = 0.9
 #: Below this many elements, nothing is worth a rotation.
