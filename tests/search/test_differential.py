@@ -82,10 +82,10 @@ def test_the_answer_does_not_depend_on_batches_blocks_or_exclusions(
     together = index.kneighbors(Q, 20)
     excluded = [together[1][i, ::2] for i in range(len(Q))]
     without = index.kneighbors(Q, 20, exclude=excluded)
-    monkeypatch.setattr("kneighbors.search.index._BOUND_ELEMENTS", 300)
+    monkeypatch.setattr("kneighbors.search.scan._BOUND_ELEMENTS", 300)
     monkeypatch.setattr("kneighbors.search.index._MOST_QUERIES", 4)
-    monkeypatch.setattr("kneighbors.search.index._PAIR_ELEMENTS", 64)
-    monkeypatch.setattr("kneighbors.search.index._MANY", 16)
+    monkeypatch.setattr("kneighbors.search.scan._PAIR_ELEMENTS", 64)
+    monkeypatch.setattr("kneighbors.search.scan._MANY", 16)
     for expected, found in zip(together, index.kneighbors(Q, 20), strict=True):
         np.testing.assert_array_equal(found, expected)
     for i in range(len(Q)):

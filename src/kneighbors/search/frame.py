@@ -15,6 +15,7 @@ takes away what all rows have in common, and with it most of the rounding error 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,8 +34,6 @@ class Placed:
         As the metric's exact distances want them.
     q : ndarray of shape (n_queries, n_features), dtype float64
         What a row's placed vector is multiplied with, divided by `divisor`.
-    lengths : ndarray of shape (n_queries,), dtype float64
-        Lengths of the rows of `q`; at most 2.
     divisor : ndarray of shape (n_queries,), dtype float64
         Power of two that scores of this query are divided by.
     scale : ndarray of shape (n_queries,), dtype float64
@@ -43,9 +42,13 @@ class Placed:
 
     Q: Float64Array
     q: Float64Array
-    lengths: Float64Array
     divisor: Float64Array
     scale: Float64Array
+
+    @cached_property
+    def lengths(self) -> Float64Array:
+        """Lengths of the rows of `q`, of shape (n_queries,); at most 2."""
+        return lengths(self.q)
 
 
 class Frame:
@@ -97,17 +100,17 @@ class Frame:
         ones = np.ones(len(Q))
         if self.metric == "cosine":
             q = Q - self.centre
-            return Placed(Q, q, lengths(q), ones, ones)
+            return Placed(Q, q, ones, ones)
         with np.errstate(over="ignore", invalid="ignore"):
             if self.metric == "inner_product":
                 powers = -np.frexp(lengths(Q))[1]
                 q = np.ldexp(Q, powers[:, np.newaxis])
-                return Placed(Q, q, lengths(q), ones, np.ldexp(ones, powers + self.exponent))
+                return Placed(Q, q, ones, np.ldexp(ones, powers + self.exponent))
             q = np.ldexp(Q, self.exponent) - self.centre
             powers = np.maximum(np.frexp(lengths(q))[1], 0)
             q = np.ldexp(q, -powers[:, np.newaxis])
             scale = np.ldexp(ones, self.exponent)
-            return Placed(Q, q, lengths(q), np.ldexp(ones, powers), scale)
+            return Placed(Q, q, np.ldexp(ones, powers), scale)
 
     def floors(self, placed: Placed, distances: Float64Array, margin: float) -> Float32Array:
         """Return for each query the least score of a row at most so far away.
@@ -133,15 +136,16 @@ class Frame:
         floors[~np.isfinite(floors)] = -np.inf
         return np.maximum(round_down(floors), LOWEST)
 
-    def _scores(self, placed: Placed, distances: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def _scores(
+        self, placed: Placed, distances: Float64Array
+    ) -> tuple[Float64Array, Float64Array | float]:
         if self.metric == "inner_product":
             products = -placed.scale * distances
             # A product small enough to underflow has a scale that overflows: no floor at all.
             return products, self.slack * np.abs(products)
         own = np.square(placed.lengths)
         if self.metric == "cosine":
-            slack = np.full(len(distances), 4 * self.slack * (1 + self._centre_length) ** 2)
-            return 0.5 * own - distances, slack
+            return 0.5 * own - distances, 4 * self.slack * (1 + self._centre_length) ** 2
         # Everything over the divisor twice, so that a far query's squares do not overflow.
         scale = placed.scale / placed.divisor
         distances = distances + self._underflow

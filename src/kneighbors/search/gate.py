@@ -211,12 +211,13 @@ def _check_values(array: FloatArray, metric: str, name: str) -> None:
         # One pass decides for the block: a sum of squares is finite only where every element is.
         with np.errstate(over="ignore", invalid="ignore"):
             squares = np.einsum("ij,ij->i", block, block)
-        if not np.isfinite(squares).all():
+            total = float(squares.sum())
+        if not math.isfinite(total):
             _refuse_not_finite(block, start, name)
         # A float32 is too small a number to overflow a float64 sum.
         if metric in _MAX_LENGTH and block.dtype == np.float64 and squares.max() > 1e300:
             _refuse_overflow(block, start, metric, name)
-        if metric == "cosine":
+        if metric == "cosine" and not squares.all():
             # Tiny numbers square to zero, so a zero sum only points at rows to look at.
             suspects = np.flatnonzero(squares == 0)
             found = suspects[~block[suspects].any(axis=1)] + start

@@ -56,6 +56,8 @@ class HeadBounds:
     """
 
     engine = "head"
+    #: Bounds are above scores by what differs from row to row.
+    spread = None
 
     def __init__(self, frame: Frame, basis: Float64Array, columns: Float32Array) -> None:
         self.frame = frame

@@ -1,40 +1,28 @@
-"""The exact index: bounds first, then the few rows they leave, scored from the original vectors.
+"""The exact index: built from a corpus or opened from its parts; answers batches of queries.
 
-Every engine gives upper bounds of scores (`head`, `product`); this module turns them into answers.
-For each query the rows with the largest bounds are scored exactly; the k-th best distance becomes a
-floor; every row whose bound reaches the floor is scored as well. No other row can be an answer, and
-what is returned are float64 distances of the original vectors, sorted by distance, then row.
+Every engine gives upper bounds of scores (`head`, `product`), `planner` chooses one, and `scan`
+turns bounds into answers: float64 distances of the original vectors, sorted by distance, then row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kneighbors.search.frame import Placed
 from kneighbors.search.head import HeadBounds
-from kneighbors.search.metrics import METRICS, Float64Array
-from kneighbors.search.planner import Bounds, build_bounds
+from kneighbors.search.metrics import Float64Array
+from kneighbors.search.planner import build_bounds
 from kneighbors.search.product import ProductBounds
 from kneighbors.search.progress import Progress, ignore
-from kneighbors.search.rounding import LOWEST, Float32Array
 from kneighbors.search.rows import FloatArray, RowArray, Rows
-from kneighbors.search.topk import Best, Grouped, IntArray, lanes_for
+from kneighbors.search.scan import Bounds, Excluded, Scan
+from kneighbors.search.topk import Best
 
-Excluded = Sequence[RowArray]
-
-#: Bounds held at a time: 32 MiB of float32.
-_BOUND_ELEMENTS = 1 << 23
+#: Queries that share a product.
 _MOST_QUERIES = 64
-#: Float64 elements of candidate vectors held at a time: 2 MiB, about what a core's cache holds.
-_PAIR_ELEMENTS = 1 << 18
-#: Leaders scored for a first floor, a neighbour: twice as many leave half the candidates.
-_LEADERS = 2
-#: More candidates of one query than this are scored best bound first, so that later ones may drop.
-_MANY = 2048
 
 
 class ExactIndex:
@@ -68,8 +56,7 @@ class ExactIndex:
         self.rows = rows
         self.metric = bounds.frame.metric
         self.plan: dict[str, Any] = dict(plan)
-        self._bounds = bounds
-        self._distances = METRICS[self.metric].distances
+        self.bounds = bounds
 
     @classmethod
     def build(
@@ -133,7 +120,7 @@ class ExactIndex:
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that, with the original vectors and the plan, are the index."""
-        return self._bounds.parts()
+        return self.bounds.parts()
 
     def warm_up(self) -> None:
         """Answer one query, so that everything resident has been touched."""
@@ -163,13 +150,15 @@ class ExactIndex:
         Notes
         -----
         O(n_samples * head_size) operations a query, plus O(n_features) for each row that the bounds
-        leave; at most about 100 MiB of memory beside the answers.
+        leave. Each thread keeps up to 32 MiB for bounds; candidates take a few MiB more.
         """
         distances = np.empty((len(Q), n_neighbors))
         indices = np.empty((len(Q), n_neighbors), np.int64)
         for start, stop, queries in self._batches(Q):
             best = Best(stop - start, n_neighbors)
-            search = _Search(self, queries, None if exclude is None else exclude[start:stop])
+            search = Scan(
+                self.rows, self.bounds, queries, None if exclude is None else exclude[start:stop]
+            )
             for first, last in search.blocks():
                 search.improve(best, first, last)
             distances[start:stop] = best.distances
@@ -199,7 +188,9 @@ class ExactIndex:
         distances: list[Float64Array] = []
         indices: list[RowArray] = []
         for start, stop, queries in self._batches(Q):
-            search = _Search(self, queries, None if exclude is None else exclude[start:stop])
+            search = Scan(
+                self.rows, self.bounds, queries, None if exclude is None else exclude[start:stop]
+            )
             found = [search.within(radius, first, last) for first, last in search.blocks()]
             owners, gaps, rows = (np.concatenate(part) for part in zip(*found, strict=True))
             order = np.lexsort((rows, gaps, owners))
@@ -213,104 +204,3 @@ class ExactIndex:
             (start, min(start + _MOST_QUERIES, len(Q)), Q[start : start + _MOST_QUERIES])
             for start in range(0, len(Q), _MOST_QUERIES)
         ]
-
-
-class _Search:
-    """One batch of queries on its way through the corpus."""
-
-    def __init__(self, index: ExactIndex, Q: FloatArray, exclude: Excluded | None) -> None:
-        self.rows = index.rows
-        self.n_samples = index.n_samples
-        self.bounds = index._bounds
-        self.distances = index._distances
-        self.exclude = exclude
-        self.placed: Placed = self.bounds.frame.place_queries(METRICS[index.metric].prepare(Q))
-        self.coefficients = self.bounds.coefficients(self.placed)
-        self.unbounded = ~np.isfinite(self.coefficients).all(axis=1)
-        self.coefficients[self.unbounded] = 0
-
-    def blocks(self) -> list[tuple[int, int]]:
-        """Return the bounds of the blocks of rows that are looked at together."""
-        step = max(1, _BOUND_ELEMENTS // len(self.placed.Q))
-        return [
-            (start, min(start + step, self.n_samples)) for start in range(0, self.n_samples, step)
-        ]
-
-    def floors(self, distances: Float64Array) -> Float32Array:
-        floors = self.bounds.frame.floors(self.placed, distances, self.bounds.margin)
-        floors[self.unbounded] = LOWEST
-        return floors
-
-    def upper(self, first: int, last: int, n_neighbors: int) -> Grouped:
-        """Bound the scores of rows `first` to `last`."""
-        width = last - first
-        lanes = lanes_for(width, n_neighbors)
-        padded = -(-width // lanes) * lanes
-        bounds = np.empty((len(self.coefficients), padded), np.float32)
-        bounds[:, width:] = -np.inf
-        self.bounds.upper(self.coefficients, first, last, bounds[:, :width])
-        if self.exclude is not None:
-            for query, rows in enumerate(self.exclude):
-                inside = rows[(rows >= first) & (rows < last)]
-                bounds[query, inside - first] = -np.inf
-        return Grouped(bounds, lanes)
-
-    def improve(self, best: Best, first: int, last: int) -> None:
-        """Let rows `first` to `last` take their places among the best."""
-        n_neighbors = best.rows.shape[1]
-        grouped = self.upper(first, last, n_neighbors)
-        if np.isinf(best.worst).any():
-            leaders = grouped.leaders(_LEADERS * n_neighbors)
-            queries = np.repeat(np.arange(len(leaders)), leaders.shape[1])
-            columns = leaders.ravel()
-            real = grouped.bounds[queries, columns] > -np.inf
-            queries, columns = queries[real], columns[real]
-            # Scored once: out of the bounds with them.
-            grouped.bounds[queries, columns] = -np.inf
-            rows = columns + first
-            best.merge(queries, self.score(queries, rows), rows)
-        queries, columns = grouped.reaching(self.floors(best.worst))
-        counts = np.bincount(queries, minlength=len(best.rows))
-        many = counts > _MANY
-        few = ~many[queries]
-        rows = columns[few] + first
-        best.merge(queries[few], self.score(queries[few], rows), rows)
-        for query in np.flatnonzero(many):
-            mine = columns[queries == query]
-            self._drain(best, int(query), mine + first, grouped.bounds[query, mine])
-
-    def _drain(self, best: Best, query: int, rows: RowArray, bounds: Float32Array) -> None:
-        """Score many candidates of one query, the likeliest first, until none can be better."""
-        order = np.argsort(-bounds, kind="stable")
-        rows, bounds = rows[order], bounds[order]
-        start, size = 0, _MANY
-        while start < len(rows):
-            floor = self.floors(best.worst)[query]
-            stop = min(start + size, int(np.searchsorted(-bounds, -floor, side="right")))
-            if stop <= start:
-                return
-            queries = np.full(stop - start, query)
-            best.merge(queries, self.score(queries, rows[start:stop]), rows[start:stop])
-            start, size = stop, size * 2
-
-    def within(
-        self, radius: float, first: int, last: int
-    ) -> tuple[IntArray, Float64Array, RowArray]:
-        """Return the pairs (query, distance, row) of rows `first` to `last` within `radius`."""
-        grouped = self.upper(first, last, 1)
-        queries, columns = grouped.reaching(self.floors(np.full(len(self.placed.Q), radius)))
-        rows = columns + first
-        distances = self.score(queries, rows)
-        near = distances <= radius
-        return queries[near], distances[near], rows[near]
-
-    def score(self, queries: IntArray, rows: RowArray) -> Float64Array:
-        """Return the distances of pairs of a query and a row, from the original vectors."""
-        step = max(1, _PAIR_ELEMENTS // self.placed.Q.shape[1])
-        if len(rows) <= step:
-            return self.distances(self.rows.take(rows), self.placed.Q[queries])
-        out = np.empty(len(rows))
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            out[part] = self.distances(self.rows.take(rows[part]), self.placed.Q[queries[part]])
-        return out

@@ -29,7 +29,10 @@ def _squares(V: Float64Array) -> Float64Array:
     return np.asarray(np.add.reduce(V * V, axis=1))
 
 
-def _out_of_range(squares: Float64Array) -> NDArray[np.intp]:
+def _out_of_range(squares: Float64Array) -> NDArray[np.intp] | None:
+    """Return which sums of squares cannot be trusted; None, which is usual, if all can."""
+    if len(squares) and squares.min() >= _SMALLEST_SQUARE and squares.max() <= _LARGEST_SQUARE:
+        return None
     return np.flatnonzero(~((squares >= _SMALLEST_SQUARE) & (squares <= _LARGEST_SQUARE)))
 
 
@@ -53,7 +56,7 @@ def lengths(V: Float64Array) -> Float64Array:
         squares = _squares(V)
     out = np.sqrt(squares)
     odd = _out_of_range(squares)
-    if len(odd):
+    if odd is not None:
         # A power of two scales exactly, so that every row keeps the bits it has on its own.
         exponents = _exponents(V[odd])
         scaled = np.ldexp(V[odd], -exponents[:, np.newaxis])
@@ -79,7 +82,7 @@ def normalise(V: FloatArray) -> Float64Array:
     with np.errstate(over="ignore"):
         squares = _squares(out)
     odd = _out_of_range(squares)
-    if len(odd):
+    if odd is not None:
         out[odd] = np.ldexp(out[odd], -_exponents(out[odd])[:, np.newaxis])
         squares[odd] = _squares(out[odd])
     out /= np.sqrt(squares)[:, np.newaxis]

@@ -26,8 +26,6 @@ from kneighbors.search.progress import Progress
 from kneighbors.search.rounding import TAIL_FLOOR, UNIT32
 from kneighbors.search.rows import Rows
 
-Bounds = HeadBounds | ProductBounds
-
 #: Rows that the basis and the counts are taken from.
 _SAMPLE_ROWS = 32_768
 _SAMPLE_QUERIES = 32
@@ -82,7 +80,7 @@ def survey(rows: Rows, progress: Progress) -> Survey:
 
 def build_bounds(
     rows: Rows, metric: str, random_state: int, progress: Progress
-) -> tuple[Bounds, dict[str, Any]]:
+) -> tuple[HeadBounds | ProductBounds, dict[str, Any]]:
     """Measure, decide and build.
 
     Parameters

@@ -86,12 +86,24 @@ class ProductBounds:
         """
         return _relative_error(self.rows) - 0.5 if self.frame.metric == "cosine" else 0.0
 
+    @property
+    def spread(self) -> float | None:
+        """By how much, at most, two rows may be ordered wrongly by their bounds; None if unknown.
+
+        A cosine's bounds are the scores, give or take the rounding of a product.
+        """
+        if self.frame.metric != "cosine":
+            return None
+        return 2 * (_relative_error(self.rows) + 4 * self.frame.slack)
+
     def coefficients(self, placed: Placed) -> FloatArray:
-        """Return the queries in the dtype of the rows, then the factors' coefficients.
+        """Return the queries in the dtype of the rows, then the factors' coefficients if needed.
 
         A row that is not finite says that the query is too extreme to be bounded.
         """
         n_queries, n_features = placed.q.shape
+        if self.frame.metric == "cosine":
+            return placed.q.astype(self.rows.dtype)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             out = np.empty((n_queries, n_features + 2), self.rows.dtype)
             out[:, :n_features] = placed.q
@@ -102,7 +114,7 @@ class ProductBounds:
     def upper(self, coefficients: FloatArray, start: int, stop: int, out: Float32Array) -> None:
         """Write upper bounds of the scores of rows `start` to `stop` into `out`."""
         V = self.rows.slice(start, stop)
-        queries = coefficients[:, :-2]
+        queries = coefficients[:, : V.shape[1]]
         if out.dtype == V.dtype and len(queries) == 1:
             np.dot(V, queries[0], out=out[0])
         elif out.dtype == V.dtype:

@@ -55,6 +55,13 @@ class Grouped:
         lanes = self.cube[queries, :, groups].argmax(axis=2)
         return np.asarray(lanes * self.n_groups + groups, dtype=np.int64)
 
+    def leading_bounds(self, count: int) -> Float32Array:
+        """Return, for each query, a number that the bounds of at least `count` columns reach."""
+        if count > self.n_groups:
+            return np.full(len(self.maxima), -np.inf, np.float32)
+        place = self.n_groups - count
+        return np.asarray(np.partition(self.maxima, place, axis=1)[:, place])
+
     def reaching(self, floors: Float32Array) -> tuple[IntArray, RowArray]:
         """Return the pairs (query, column) whose bound is not below the query's floor."""
         queries, groups = np.nonzero(self.maxima >= floors[:, np.newaxis])
@@ -77,6 +84,7 @@ class Best:
     def __init__(self, n_queries: int, n_neighbors: int) -> None:
         self.distances = np.full((n_queries, n_neighbors), np.inf)
         self.rows = np.full((n_queries, n_neighbors), -1, dtype=np.int64)
+        self.is_empty = True
 
     @property
     def worst(self) -> Float64Array:
@@ -85,13 +93,19 @@ class Best:
 
     def merge(self, queries: IntArray, distances: Float64Array, rows: RowArray) -> None:
         """Take in new pairs; none of them may be among the best already."""
-        if len(queries) == 0:
-            return
         n_queries, n_neighbors = self.rows.shape
-        held = self.rows >= 0
-        queries = np.concatenate([np.nonzero(held)[0], queries])
-        distances = np.concatenate([self.distances[held], distances])
-        rows = np.concatenate([self.rows[held], rows])
+        if self.is_empty:
+            self.is_empty = False
+        else:
+            held = self.rows >= 0
+            queries = np.concatenate([np.nonzero(held)[0], queries])
+            distances = np.concatenate([self.distances[held], distances])
+            rows = np.concatenate([self.rows[held], rows])
+        if n_queries == 1:
+            order = np.lexsort((rows, distances))[:n_neighbors]
+            self.distances[0, : len(order)] = distances[order]
+            self.rows[0, : len(order)] = rows[order]
+            return
         order = np.lexsort((rows, distances, queries))
         queries = queries[order]
         firsts = np.searchsorted(queries, np.arange(n_queries))
