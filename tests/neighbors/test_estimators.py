@@ -218,8 +218,8 @@ def test_zero_vectors_under_cosine_are_refused_by_row(random: np.random.Generato
 
 @pytest.mark.parametrize("copies", [pickle.dumps, copy.deepcopy], ids=["pickle", "deepcopy"])
 def test_a_copy_answers_alike(copies: Any, random: np.random.Generator) -> None:
-    X = corpus(random, 2000, 64)
-    estimator = NearestNeighbors(metric="cosine").fit(X, ids=[f"wine-{i}" for i in range(2000)])
+    X = corpus(random, 9000, 64)
+    estimator = NearestNeighbors(metric="cosine").fit(X, ids=[f"wine-{i}" for i in range(9000)])
     assert estimator.index_.plan["engine"] == "head"
     made = copies(estimator)
     made = pickle.loads(made) if isinstance(made, bytes) else made

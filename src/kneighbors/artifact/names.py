@@ -1,0 +1,21 @@
+"""What files of an artifact may be called, and what leftovers of a dead writer are called."""
+
+from __future__ import annotations
+
+import re
+
+MANIFEST = "manifest.json"
+
+#: A part's name in the manifest. Index parts are called what the index calls them.
+PART_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+#: A part's file. The hexadecimal middle tells apart files of two artifacts in one directory, which
+#: happens while an artifact is replaced in place.
+PART_FILE = re.compile(r"[a-z][a-z0-9_-]{0,63}(?:\.[0-9a-f]{16})?\.(?:npy|arrow)")
+
+#: Names that begin so are unfinished work of a writer.
+UNFINISHED = ".kneighbors-"
+
+#: What may lie beside an artifact's files from the start: the entry point of a model directory,
+#: and what a file system keeps at its root.
+COMPANY = frozenset({"code", "lost+found"})

@@ -1,0 +1,103 @@
+"""What is at a path that somebody wants to save to."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from kneighbors.artifact.manifest import FORMAT, MAX_MANIFEST_BYTES
+from kneighbors.artifact.names import COMPANY, MANIFEST, PART_FILE, UNFINISHED
+from kneighbors.errors import StorageError
+
+
+class Kind(Enum):
+    """What occupies a path."""
+
+    NOTHING = "nothing"
+    EMPTY = "an empty directory"
+    VACANT = "a directory without an artifact, but with company that may stay"
+    ARTIFACT = "an artifact"
+    OTHER = "something else"
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """What is at a path.
+
+    Attributes
+    ----------
+    kind : Kind
+    files : frozenset of str
+        Files of the artifact, manifest included, as far as they are there.
+    company : frozenset of str
+        What lies beside them and is not the artifact's.
+    """
+
+    kind: Kind
+    files: frozenset[str] = frozenset()
+    company: frozenset[str] = frozenset()
+
+    def refuse(self, path: Path, overwrite: bool) -> None:
+        """Refuse to save over something else, or over an artifact unless that is wanted.
+
+        Raises
+        ------
+        StorageError
+            ``artifact-exists`` or ``storage-exists``.
+        """
+        if self.kind is Kind.ARTIFACT and not overwrite:
+            raise StorageError(
+                "artifact-exists",
+                "Expected a new path, got that of an artifact.",
+                where=str(path),
+                hint="Choose another, or ask for it to be overwritten.",
+            )
+        if self.kind is Kind.OTHER:
+            raise StorageError(
+                "storage-exists",
+                "Expected a new path, an empty directory or an artifact, got something else.",
+                where=str(path),
+                hint="Choose another; what is not an artifact is never overwritten.",
+            )
+
+
+def look(path: Path) -> Occupancy:
+    """Tell what is at a path. A damaged manifest counts as one if it still says what it is."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return Occupancy(Kind.NOTHING)
+    if not stat.S_ISDIR(status.st_mode):
+        return Occupancy(Kind.OTHER)
+    entries = frozenset(entry.name for entry in path.iterdir())
+    if not entries:
+        return Occupancy(Kind.EMPTY)
+    known = _files_of_artifact(path / MANIFEST) if MANIFEST in entries else None
+    if known is not None:
+        return Occupancy(Kind.ARTIFACT, entries & known, entries - known)
+    # Unfinished work of a writer in place: its journal tells which files are leftovers.
+    journals = [name for name in entries if name.startswith(UNFINISHED)]
+    rest = entries - COMPANY - set(journals)
+    if not rest or (journals and all(PART_FILE.fullmatch(name) for name in rest)):
+        return Occupancy(Kind.VACANT, company=entries)
+    return Occupancy(Kind.OTHER)
+
+
+def _files_of_artifact(manifest: Path) -> frozenset[str] | None:
+    """Return the files that a manifest names, itself included; None if it is not one of ours."""
+    if not manifest.is_file() or manifest.is_symlink():
+        return None
+    with manifest.open("rb") as file:
+        data = file.read(MAX_MANIFEST_BYTES + 1)
+    try:
+        fields = json.loads(data)
+        parts = fields["parts"].values() if fields["format"] == FORMAT else None
+        names = None if parts is None else [part["file"] for part in parts]
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None
+    if names is None or not all(isinstance(n, str) and PART_FILE.fullmatch(n) for n in names):
+        return None
+    return frozenset([MANIFEST, *names])

@@ -1,0 +1,155 @@
+"""The group of commands, each loaded when it is called, and the one place where they end."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from kneighbors import __version__
+from kneighbors.cli.failures import (
+    EXIT_BROKEN_PIPE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    EXIT_USAGE,
+    Ended,
+    Terminated,
+    report,
+)
+from kneighbors.cli.signals import interruptible
+
+#: Command to the line that ``kneighbors --help`` shows. The function ``command`` of the module
+#: ``kneighbors.cli.NAME`` is the command; help for all must not import all.
+COMMANDS = {
+    "train": "Fit a corpus and save the artifact.",
+    "serve": "Serve an artifact over HTTP, as SageMaker asks for it.",
+    "query": "Ask an artifact or a server for nearest neighbours.",
+    "inspect": "Show what an artifact holds, and check every byte.",
+    "demo": "Fit, save, serve and query 180,000 wines, and compare with scikit-learn.",
+}
+_EPILOG = """\b
+Exit codes: 0 done; 1 the data, the artifact or the service is at fault;
+2 wrong usage; 130 interrupted; 141 output closed; 143 terminated.
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command; None if there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"kneighbors.cli.{cmd_name}").command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse an unknown command with the nearest known one."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"Expected one of {', '.join(COMMANDS)}, got {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="kneighbors", message="%(prog)s %(version)s")
+def application() -> None:
+    r"""Exact nearest neighbours of embeddings: fit, save, serve, query.
+
+    \b
+    kneighbors train --train vectors.npy --model-dir M
+    kneighbors serve M
+    kneighbors query M --row 7
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command, and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``kneighbors`` on the command line.
+
+    Returns
+    -------
+    int
+        See ``kneighbors --help``.
+    """
+    as_json = "--json" in arguments
+    try:
+        with interruptible():
+            code = _invoke(list(arguments))
+            sys.stdout.flush()
+            return code
+    except click.UsageError as error:
+        return _usage(error, as_json=as_json)
+    except click.ClickException as error:
+        return _usage(click.UsageError(error.message), as_json=as_json)
+    except Ended as end:
+        return end.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except Terminated:
+        sys.stderr.write("terminated\n")
+        return EXIT_TERMINATED
+    except BrokenPipeError:
+        return _closed_output()
+    except Exception as error:
+        return report(error, as_json=as_json)
+
+
+def _invoke(arguments: list[str]) -> int:
+    if "_KNEIGHBORS_COMPLETE" in os.environ:
+        application.main(args=arguments, prog_name="kneighbors")
+    try:
+        # Not `application.main`: it would turn a closed pipe and an interrupt to exit code 1.
+        with application.make_context("kneighbors", arguments) as context:
+            result = application.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _usage(error: click.UsageError, *, as_json: bool) -> int:
+    if as_json:
+        facts = {"code": "usage", "message": error.format_message(), "where": None, "hint": None}
+        sys.stdout.write(json.dumps({"error": facts}) + "\n")
+        return EXIT_USAGE
+    if error.ctx is not None:
+        command = error.ctx.command_path
+        sys.stderr.write(f"{error.ctx.get_usage()}\nTry '{command} --help' for help.\n\n")
+    sys.stderr.write(f"error: [usage] {error.format_message()}\n")
+    return EXIT_USAGE
+
+
+def _closed_output() -> int:
+    # Python flushes stdout at exit once more; a closed pipe would make it complain.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return EXIT_BROKEN_PIPE

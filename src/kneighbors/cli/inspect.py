@@ -1,0 +1,186 @@
+"""``kneighbors inspect``: what an artifact holds, and whether every byte is what was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kneighbors.cli.console import progress_bars, stdout_console, write_json
+from kneighbors.cli.failures import EXIT_FAULT, Ended
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kneighbors.artifact import Artifact, PartReport
+
+_EPILOG = """\b
+Examples:
+  kneighbors inspect M
+  kneighbors inspect model.tar.gz --verify
+  kneighbors inspect M --json | jq .plan
+
+Without --verify the manifest and all parts but the vectors are checked, since
+opening does that; with it, every byte.
+
+\b
+Exit codes: 0 whole; 1 damaged or no artifact; 2 wrong usage; 130 interrupted.
+"""
+
+#: Rows whose attributes are shown as examples.
+_EXAMPLES = 3
+
+
+@click.command(name="inspect", epilog=_EPILOG)
+@click.argument("path", metavar="M")
+@click.option("--verify", is_flag=True, help="Read and check every byte.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(path: str, verify: bool, as_json: bool) -> None:
+    """Show what an artifact holds: a directory or a .tar.gz."""
+    document: dict[str, Any] = {"path": path}
+    reports = _verified(path) if verify else None
+    faulty = [report for report in reports or () if not report.is_whole]
+    if not faulty:
+        from kneighbors.artifact import open_artifact
+
+        with open_artifact(path) as artifact:
+            document |= describe(artifact)
+    if reports is not None:
+        document["verified"] = not faulty
+        document["faults"] = [
+            {"part": report.name, "file": report.file, "faults": list(report.faults)}
+            for report in faulty
+        ]
+    if as_json:
+        write_json(document)
+    elif faulty:
+        _show_faults(path, faulty)
+    else:
+        _show(document)
+    if faulty:
+        raise Ended(EXIT_FAULT)
+
+
+def describe(artifact: Artifact) -> dict[str, Any]:
+    """Return what an artifact holds, as JSON-able values."""
+    manifest = artifact.manifest
+    fields = manifest.fields()
+    return {
+        "format": fields["format"],
+        "format_version": fields["format_version"],
+        "digest": manifest.digest,
+        "created": manifest.created,
+        "writer": dict(manifest.writer),
+        "metric": manifest.metric,
+        "n_samples": manifest.n_samples,
+        "n_features": manifest.n_features,
+        "dtype": manifest.dtype,
+        "id_type": manifest.id_type,
+        "bytes": manifest.total_bytes,
+        "parts": fields["parts"],
+        "plan": fields["plan"],
+        "items": _items_of(artifact),
+        "source": fields["source"],
+    }
+
+
+def _items_of(artifact: Artifact) -> list[dict[str, Any]]:
+    catalog = artifact.catalog
+    if catalog.schema is None:
+        return []
+    rows = range(min(_EXAMPLES, catalog.n_samples))
+    examples = catalog.attributes_of(list(rows))
+    return [
+        {
+            "name": field.name,
+            "type": str(field.type),
+            "examples": [one[field.name] for one in examples],
+        }
+        for field in catalog.schema
+    ]
+
+
+def _verified(path: str) -> list[PartReport]:
+    from kneighbors.artifact import verify
+
+    with progress_bars(wanted=True) as progress:
+        return verify(path, progress=progress)
+
+
+def _show_faults(path: str, faulty: Sequence[PartReport]) -> None:
+    from kneighbors.cli.tables import plain
+
+    console = stdout_console()
+    for report in faulty:
+        for fault in report.faults:
+            where = f"{plain(report.name)} ({report.file})"
+            console.print(f"[red]damaged[/red] {where}: {plain(fault)}", soft_wrap=True)
+    parts = "part is" if len(faulty) == 1 else "parts are"
+    console.print(f"{len(faulty)} {parts} not what was saved to {plain(path)}.", soft_wrap=True)
+
+
+def _show(document: dict[str, Any]) -> None:
+    from kneighbors.cli.tables import new_table, plain
+
+    console = stdout_console()
+    facts = _facts(document)
+    widest = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        # Never wrapped, so that a digest or a path can be taken from the output.
+        console.print(f"[bold]{name:{widest}}[/bold]  {plain(value)}", soft_wrap=True)
+
+    parts = new_table("Parts")
+    for heading in ("part", "role", "type"):
+        parts.add_column(heading)
+    for heading in ("shape", "bytes"):
+        parts.add_column(heading, justify="right")
+    for name, part in sorted(document["parts"].items()):
+        shape = " x ".join(f"{length:,}" for length in part["shape"])
+        parts.add_row(name, part["role"], part["dtype"], shape, f"{part['bytes']:,}")
+    parts.add_section()
+    parts.add_row("all", "", "", "", f"{document['bytes']:,}")
+    console.print(parts)
+
+    if document["items"]:
+        console.print(_items_table(document["items"], console.width))
+
+
+def _items_table(items: Sequence[dict[str, Any]], width: int) -> Table:
+    from kneighbors.cli.tables import new_table, plain, shown_value
+
+    table = new_table("Items")
+    left = width - 4
+    for heading, key in (("attribute", "name"), ("type", "type")):
+        table.add_column(heading, overflow="fold")
+        left -= max(len(heading), *(len(item[key]) for item in items)) + 3
+    table.add_column("first rows", overflow="fold")
+    for item in items:
+        examples = " | ".join(shown_value(one) for one in item["examples"])
+        # A line for each attribute, cut here: the table would rather cut the names.
+        cut = examples if len(examples) <= left else examples[: max(10, left - 3)] + "..."
+        table.add_row(plain(item["name"]), plain(item["type"]), plain(cut))
+    return table
+
+
+def _facts(document: dict[str, Any]) -> list[tuple[str, Any]]:
+    plan, source = document["plan"], document["source"]
+    facts = [
+        ("artifact", document["path"]),
+        ("format", f"{document['format']} {document['format_version']}"),
+        ("corpus", f"{document['n_samples']:,} x {document['n_features']:,} {document['dtype']}"),
+        ("metric", document["metric"]),
+        ("ids", {"row": "row numbers"}.get(document["id_type"], document["id_type"])),
+        ("search", f"{plan.get('engine', 'unknown')}: {plan.get('reason', 'no reason given')}"),
+        ("made", f"{document['created']} by kneighbors {document['writer'].get('kneighbors')}"),
+    ]
+    facts += [(f"source {name}", value) for name, value in source.items() if name != "files"]
+    facts += [
+        ("source file", " ".join(f"{key}={value}" for key, value in file.items()))
+        for file in source.get("files") or ()
+        if isinstance(file, dict)
+    ]
+    facts.append(("digest", document["digest"]))
+    if "verified" in document:
+        facts.append(("verified", "every byte is what was saved"))
+    return facts

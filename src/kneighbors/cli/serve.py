@@ -1,0 +1,65 @@
+"""``kneighbors serve``: an artifact over HTTP. What can be set is `kneighbors.server.settings`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Any
+
+import click
+
+from kneighbors.cli.failures import Ended
+from kneighbors.server.settings import Settings
+
+_EPILOG = """\b
+Examples:
+  kneighbors serve M
+  kneighbors serve model.tar.gz --host 0.0.0.0 --port 9000 --workers 4
+  curl http://127.0.0.1:8080/ping
+  curl http://127.0.0.1:8080/invocations -H 'Content-Type: application/json' \\
+      -d '{"ids": ["wine-0000042"], "k": 5}'
+
+What is not given comes from the variable in brackets. SIGTERM and SIGINT
+answer what is in flight, then end the server.
+
+\b
+Exit codes: 0 ended by a signal; 1 the artifact is at fault; 2 wrong usage, or
+a port that cannot be had.
+"""
+
+_KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
+#: What a person sets; the rest comes after it, in the order of the settings.
+_FIRST = ("host", "port", "workers")
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make an option of every setting, its help and its variable included."""
+    known = {setting.name: setting for setting in fields(Settings) if setting.name != "model"}
+    names = [*_FIRST, *(name for name in known if name not in _FIRST)]
+    for name in reversed(names):
+        function = _option(known[name])(function)
+    return function
+
+
+def _option(setting: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    about = setting.metadata
+    unit = f" {about['unit']}" if about["unit"] else ""
+    return click.option(
+        f"--{setting.name.replace('_', '-')}",
+        type=click.Choice(about["one_of"]) if about["one_of"] else _KINDS[str(setting.type)],
+        metavar=None if about["one_of"] else ("TEXT" if str(setting.type) == "str" else "N"),
+        help=f"{about['help']} [{about['variable']}; {setting.default}{unit}]",
+    )
+
+
+@click.command(name="serve", epilog=_EPILOG)
+@click.argument("model", metavar="M")
+@_options
+def command(model: str, **given: Any) -> None:
+    """Serve an artifact: /ping, /invocations and what else SageMaker asks for.
+
+    M is a directory or a .tar.gz, as kneighbors train saves it.
+    """
+    from kneighbors.server.run import serve
+
+    raise Ended(serve(settings=Settings.from_environment(model=model, **given)))

@@ -1,0 +1,94 @@
+"""``kneighbors train``: fit a corpus and save the artifact, by hand or as a SageMaker job."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from kneighbors.cli.console import progress_bars, remark, write_json, write_line
+
+_EPILOG = """\b
+Examples:
+  kneighbors train --train wines.parquet --id-column wine_id --model-dir M
+  kneighbors train --train s3://bucket/train/ --metric euclidean \\
+      --model-dir M --output-data-dir O
+
+Options may be written with underscores, as SageMaker passes hyperparameters
+(--n_neighbors 10). What is not given comes from SM_HPS, SM_CHANNEL_TRAIN,
+SM_MODEL_DIR and SM_OUTPUT_DATA_DIR.
+
+\b
+Exit codes: 0 done; 1 the data or a directory is at fault; 2 wrong usage;
+130 interrupted; 143 terminated. Unless it is 0, the old artifact is still
+there, or none.
+"""
+
+
+def _dashes(token: str) -> str:
+    return token.replace("_", "-")
+
+
+@click.command(name="train", epilog=_EPILOG, context_settings={"token_normalize_func": _dashes})
+@click.option("--train", metavar="PATH_OR_S3", help="Corpus: a file, a directory, or s3://...")
+@click.option("--model-dir", metavar="DIR", help="Directory that becomes the artifact.")
+@click.option("--output-data-dir", metavar="DIR", help="Directory for report.json.")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="cosine (default), euclidean (l2), sqeuclidean or inner_product.",
+)
+@click.option(
+    "--n-neighbors",
+    metavar="N",
+    help="Neighbours that the service returns unless a request says otherwise; 10 by default.",
+)
+@click.option("--vector-column", metavar="NAME", help="Column of the vectors.")
+@click.option(
+    "--vector-columns",
+    metavar="NAMES",
+    help="Columns of one dimension each, with commas between, or how the names of numbered "
+    "ones begin.",
+)
+@click.option("--id-column", metavar="NAME", help="Column of the ids, in the corpus or in --items.")
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    help="Columns of the corpus to keep as attributes, with commas between.",
+)
+@click.option(
+    "--ids", metavar="FILE", help="Ids by row: .npy, .txt (one a line), .csv or .parquet."
+)
+@click.option("--items", metavar="FILE", help="Attributes by row: .csv or .parquet.")
+@click.option("--seed", metavar="N", help="Seed of what the fit samples; 0 by default.")
+@click.option(
+    "--overwrite",
+    # A hyperparameter arrives as `--overwrite true`, a person writes `--overwrite`.
+    is_flag=False,
+    flag_value="true",
+    metavar="[true|false]",
+    help="Replace an artifact that is there.",
+)
+@click.option("--no-progress", is_flag=True, help="No bars and no stages on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
+def command(as_json: bool, no_progress: bool, **options: Any) -> None:
+    """Fit a corpus, save the artifact and print one metric a line.
+
+    The corpus is .npy, .npz, .csv, .parquet or .arrow, or a directory of such
+    files in the order of their names. Columns that are not the vector become
+    attributes of the rows.
+    """
+    from kneighbors.sagemaker.training import TrainingSettings, train
+
+    settings = TrainingSettings.resolve(options, os.environ)
+    with progress_bars(wanted=not no_progress, lines=not as_json) as progress:
+        report = train(settings, progress)
+    if as_json:
+        write_json(report.to_dict())
+        return
+    for line in report.metric_lines():
+        write_line(line)
+    if sys.stderr.isatty():
+        remark(f"Saved {report.model_dir}. Try: kneighbors query {report.model_dir} --row 0")

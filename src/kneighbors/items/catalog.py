@@ -1,0 +1,304 @@
+"""The catalogue of a corpus: which id and which attributes belong to each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kneighbors.errors import ItemsRefused
+from kneighbors.items.ids import check_ids, ids_from_parts
+from kneighbors.items.quoting import quoted
+from kneighbors.search.rows import RowArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Catalog:
+    """What the rows of a corpus are: an id for each, and a table of attributes.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of rows.
+    ids : sequence of str or of int, ndarray, Arrow array or Series, optional
+        One for each row, unique: text of 1 to 1,024 bytes in UTF-8, or 64-bit integers. Without
+        them the row numbers are the ids.
+    table : pyarrow.Table, optional
+        Attributes, ``n_samples`` rows.
+
+    Raises
+    ------
+    ItemsRefused
+        When ids or table break a rule; the message names the first rows or the column.
+
+    Notes
+    -----
+    Ids are looked up in O(log n), through sorted arrays that can be memory-mapped; no Python object
+    is kept for a row. A catalogue does not change after it was made and may be used by threads.
+
+    Examples
+    --------
+    >>> catalog = Catalog(3, ids=["merlot", "syrah", "malbec"])
+    >>> catalog.rows_of(["malbec", "merlot"])
+    array([2, 0])
+    >>> catalog.ids_of([1])
+    ['syrah']
+    """
+
+    def __init__(self, n_samples: int, ids: Any = None, table: pa.Table | None = None) -> None:
+        self._n_samples = n_samples
+        self._ids = check_ids(n_samples, ids)
+        self._read_table: Callable[[], pa.Table] | None = None
+        self._table: pa.Table | None = None
+        self._batches: _Batches | None = None
+        if table is not None:
+            from kneighbors.items.tables import check_table
+
+            self._table = check_table(n_samples, table)
+
+    @classmethod
+    def from_data(cls, n_samples: int, ids: Any = None, items: Any = None) -> Catalog:
+        """Make a catalogue of data in any usual container.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows of the corpus.
+        ids : str, or as for `Catalog`, optional
+            The name of the column of ``items`` that holds the ids, and then is no attribute any
+            more; or the ids themselves.
+        items : Arrow table or batch, pandas or polars DataFrame, mapping of columns, or path, \
+optional
+            A path leads to a ``.csv`` or ``.parquet`` file.
+
+        Returns
+        -------
+        Catalog
+
+        Raises
+        ------
+        ItemsRefused
+            When ids or items break a rule.
+        StorageError
+            When a file cannot be opened.
+
+        Examples
+        --------
+        >>> items = {"wine": ["a7", "b2"], "price": [12.5, 30.0]}
+        >>> catalog = Catalog.from_data(2, ids="wine", items=items)
+        >>> catalog.ids_of([1]), catalog.attributes_of([1])
+        (['b2'], [{'price': 30.0}])
+        """
+        if items is None:
+            if isinstance(ids, str):
+                raise ItemsRefused(
+                    "ids-column",
+                    f"Expected items with a column {quoted(ids)} for the ids, got no items.",
+                )
+            return cls(n_samples, ids)
+        from kneighbors.items.tables import check_names, table_from, unknown_column
+
+        table = table_from(items)
+        if isinstance(ids, str):
+            name = ids
+            check_names(table.column_names)
+            if name not in table.column_names:
+                raise unknown_column(name, table.column_names)
+            ids = table[name]
+            table = table.drop_columns([name])
+        return cls(n_samples, ids, table if table.num_columns else None)
+
+    @classmethod
+    def from_parts(
+        cls,
+        n_samples: int,
+        id_type: str,
+        parts: Mapping[str, NDArray[Any]],
+        read_table: Callable[[], pa.Table] | None = None,
+    ) -> Catalog:
+        """Take back what `parts` and `table` gave to a file; they are trusted.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows.
+        id_type : {"row", "integer", "string"}
+        parts : mapping of str to ndarray
+            As `parts` returned them; may be memory-mapped.
+        read_table : callable, optional
+            Returns the attribute table; called when it is first needed.
+        """
+        catalog = cls(0)
+        catalog._n_samples = n_samples
+        catalog._ids = ids_from_parts(n_samples, id_type, parts)
+        catalog._read_table = read_table
+        return catalog
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle carries the attributes themselves, not the open file they would be read from.
+        table = self.table
+        return {**self.__dict__, "_table": table, "_read_table": None, "_batches": None}
+
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that the ids consist of, to be stored under these names."""
+        return self._ids.parts()
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return self._n_samples
+
+    @property
+    def id_type(self) -> str:
+        """``"row"`` when the row numbers are the ids, else ``"integer"`` or ``"string"``."""
+        return self._ids.id_type
+
+    @property
+    def has_items(self) -> bool:
+        """Whether there is an attribute table; asking does not load it."""
+        return self._table is not None or self._read_table is not None
+
+    @property
+    def table(self) -> pa.Table | None:
+        """The attribute table, loaded when first asked for."""
+        if self._table is None and self._read_table is not None:
+            # Two threads may both read it: that costs time, and the tables are the same.
+            self._table = self._read_table()
+        return self._table
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """Names and types of the attributes; None without a table."""
+        return None if self.table is None else self.table.schema
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the attributes."""
+        return () if self.table is None else tuple(self.table.column_names)
+
+    def rows_of(self, ids: Sequence[str | int] | NDArray[Any]) -> RowArray:
+        """Return the row of each id.
+
+        Parameters
+        ----------
+        ids : sequence of str or int
+            In any order, repeats allowed; each of the catalogue's own type.
+
+        Returns
+        -------
+        ndarray of shape (len(ids),), dtype int64
+
+        Raises
+        ------
+        ItemsRefused
+            ``id-unknown`` naming the nearest ids, ``id-type`` for one of another type.
+
+        Notes
+        -----
+        O(len(ids) * log(n_samples)); naming the nearest takes about 10 ms, whatever the id.
+        """
+        if isinstance(ids, (str, bytes)):
+            raise ItemsRefused("id-type", f"Expected a sequence of ids, got {quoted(ids)}.")
+        return self._ids.rows_of(ids if isinstance(ids, Sequence) else list(ids))
+
+    def ids_of(self, rows: RowArray | Sequence[int]) -> list[str | int]:
+        """Return the id of each row.
+
+        Raises
+        ------
+        ItemsRefused
+            ``row-unknown`` when a row is negative or not below ``n_samples``.
+        """
+        return list(self._ids.ids_of(self._checked(rows)))
+
+    def attributes_of(
+        self, rows: RowArray | Sequence[int], columns: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the attributes of each row, as JSON can hold them.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            In any order, repeats allowed.
+        columns : sequence of str, optional
+            Which attributes, in which order; all by default.
+
+        Returns
+        -------
+        list of dict
+            One for each row; empty dicts without a table. See `kneighbors.items.values` for how
+            dates, decimals and NaN are written.
+
+        Raises
+        ------
+        ItemsRefused
+            ``items-column-unknown`` or ``row-unknown``.
+        """
+        wanted = self._checked(rows)
+        names = self.columns if columns is None else self._known(columns)
+        if not names:
+            return [{} for _ in wanted]
+        if self._batches is None:
+            self._batches = _Batches(self.table)
+        return self._batches.take(wanted, names)
+
+    def _known(self, columns: Sequence[str]) -> Sequence[str]:
+        from kneighbors.items.tables import unknown_column
+
+        for name in columns:
+            if name not in self.columns:
+                raise unknown_column(name, self.columns)
+        return columns
+
+    def _checked(self, rows: RowArray | Sequence[int]) -> RowArray:
+        wanted = np.asarray(rows, dtype=np.int64)
+        wrong = wanted[(wanted < 0) | (wanted >= self._n_samples)]
+        if wrong.size:
+            raise ItemsRefused(
+                "row-unknown",
+                f"Expected rows from 0 to {self._n_samples - 1}, got {int(wrong[0])}.",
+            )
+        return wanted
+
+    def __len__(self) -> int:
+        return self._n_samples
+
+    def __repr__(self) -> str:
+        items = ", items" if self.has_items else ""
+        return f"Catalog({self._n_samples} rows, ids: {self.id_type}{items})"
+
+
+class _Batches:
+    """A table cut where its chunks end, so that a few rows are taken without joining the chunks."""
+
+    def __init__(self, table: pa.Table | None) -> None:
+        # Batches of no rows would make two of them begin at the same row.
+        self._batches = [b for b in table.to_batches() if b.num_rows] if table is not None else []
+        ends = np.cumsum([batch.num_rows for batch in self._batches])
+        self._starts = np.concatenate([[0], ends[:-1]]) if len(ends) else np.zeros(0, np.int64)
+
+    def take(self, rows: RowArray, names: Sequence[str]) -> list[dict[str, Any]]:
+        from kneighbors.items.values import json_values
+
+        answers: list[dict[str, Any]] = [{} for _ in rows]
+        homes = np.searchsorted(self._starts, rows, side="right") - 1
+        for home in np.unique(homes).tolist():
+            (places,) = np.nonzero(homes == home)
+            local = _indices(rows[places] - self._starts[home])
+            batch = self._batches[home]
+            for name in names:
+                values = json_values(batch.column(name).take(local))
+                for place, value in zip(places.tolist(), values, strict=True):
+                    answers[place][name] = value
+        return answers
+
+
+def _indices(rows: RowArray) -> pa.Array:
+    import pyarrow as pa
+
+    # pa.array would import pandas, if there is one, to ask it whether this is something of its own.
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])

@@ -1,0 +1,151 @@
+"""Ids that are numbers: the user's integers, or the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kneighbors.errors import ItemsRefused
+from kneighbors.items.quoting import quoted, rows_named
+from kneighbors.search.rows import RowArray
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+class RowNumbers:
+    """The ids of a catalogue that was given none: 0 to ``n_samples - 1``."""
+
+    id_type = "row"
+
+    def __init__(self, n_samples: int) -> None:
+        self._n_samples = n_samples
+
+    def __len__(self) -> int:
+        return self._n_samples
+
+    def rows_of(self, ids: Sequence[Any]) -> RowArray:
+        """Return the rows, which the ids are."""
+        values = whole_numbers(ids, "a row number")
+        for place, value in enumerate(values):
+            if not 0 <= value < self._n_samples:
+                raise ItemsRefused(
+                    "id-unknown",
+                    f"Expected a row from 0 to {self._n_samples - 1}, got {quoted(value)}.",
+                    where=f"position {place} of the ids",
+                )
+        return np.array(values, dtype=np.int64)
+
+    def ids_of(self, rows: RowArray) -> list[int]:
+        """Return the rows as ids."""
+        return [int(row) for row in rows]
+
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """Return what must be stored, which is nothing."""
+        return {}
+
+
+class IntegerIds:
+    """Unique 64-bit integers, found by binary search over their sorted order.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_samples,), dtype int64
+    order : ndarray of shape (n_samples,), dtype int64
+        The rows in increasing order of their ids.
+    """
+
+    id_type = "integer"
+
+    def __init__(self, ids: NDArray[np.int64], order: RowArray) -> None:
+        self._ids = ids
+        self._order = order
+
+    @classmethod
+    def build(cls, ids: NDArray[np.int64]) -> IntegerIds:
+        """Sort the ids, and refuse doubled ones. Takes O(n log n)."""
+        order = np.argsort(ids, kind="stable").astype(np.int64, copy=False)
+        ordered = ids[order]
+        (doubled,) = np.nonzero(ordered[1:] == ordered[:-1])
+        if doubled.size:
+            # The stable order keeps equal ids in row order: the later row of each pair repeats.
+            first = doubled[np.argmin(order[doubled + 1])]
+            rows = order[ordered == ordered[first]].tolist()
+            raise doubled_id(int(ordered[first]), rows, int(doubled.size))
+        return cls(ids, order)
+
+    @classmethod
+    def from_parts(cls, parts: Mapping[str, NDArray[Any]]) -> IntegerIds:
+        """Take back what `parts` returned."""
+        return cls(parts["ids"], parts["ids-order"])
+
+    def __len__(self) -> int:
+        return int(self._ids.size)
+
+    def rows_of(self, ids: Sequence[Any]) -> RowArray:
+        """Return the row of each id."""
+        values = whole_numbers(ids, "an integer id")
+        # What 64 bits do not hold is no id; the nearest that they hold stands in for it.
+        wanted = np.array([min(max(v, _SMALLEST), _LARGEST) for v in values], dtype=np.int64)
+        places = np.searchsorted(self._ids, wanted, sorter=self._order)
+        rows = np.asarray(self._order[np.minimum(places, len(self) - 1)])
+        too_wide = [not _SMALLEST <= value <= _LARGEST for value in values]
+        (wrong,) = np.nonzero((self._ids[rows] != wanted) | np.array(too_wide, dtype=np.bool_))
+        if wrong.size:
+            place = int(places[wrong[0]])
+            near = self._order[max(place - 1, 0) : place + 1]
+            raise unknown_id(values[int(wrong[0])], wrong.tolist(), self.ids_of(near))
+        return rows
+
+    def ids_of(self, rows: RowArray) -> list[int]:
+        """Return the ids of rows as Python integers."""
+        values: list[int] = self._ids[rows].tolist()
+        return values
+
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays to store."""
+        return {"ids": self._ids, "ids-order": self._order}
+
+
+def whole_numbers(ids: Sequence[Any], expected: str) -> list[int]:
+    """Return ids as Python integers; refuse everything else, booleans too."""
+    values = []
+    for place, value in enumerate(ids):
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+            raise wrong_type(expected, value, place)
+        values.append(int(value))
+    return values
+
+
+def wrong_type(expected: str, value: object, place: int) -> ItemsRefused:
+    """Return the refusal of an id that cannot be one of this catalogue."""
+    return ItemsRefused(
+        "id-type",
+        f"Expected {expected}, got {quoted(value)}.",
+        where=f"position {place} of the ids",
+    )
+
+
+def unknown_id(value: object, places: Sequence[int], near: Sequence[object]) -> ItemsRefused:
+    """Return the refusal of ids that the catalogue does not hold."""
+    more = f" (and {len(places) - 1} more unknown ids)" if len(places) > 1 else ""
+    hint = f"The nearest are {', '.join(map(quoted, near))}." if near else None
+    return ItemsRefused(
+        "id-unknown",
+        f"Expected an id of the catalogue, got {quoted(value)}{more}.",
+        where=f"position {places[0]} of the ids",
+        hint=hint,
+    )
+
+
+def doubled_id(value: object, rows: Sequence[int], pairs: int) -> ItemsRefused:
+    """Return the refusal of ids of which one occurs in several rows."""
+    more = f"; {pairs} rows repeat an id in all" if pairs > 1 else ""
+    return ItemsRefused(
+        "ids-doubled",
+        f"Expected every id once, got {quoted(value)} {len(rows)} times{more}.",
+        where=rows_named(rows),
+        hint="Remove the doubled rows, or make the ids unique.",
+    )

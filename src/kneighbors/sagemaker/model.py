@@ -1,0 +1,214 @@
+"""The endpoint without a protocol: a request's bytes and headers in, an answer's bytes out.
+
+Servers, script handlers and batch jobs translate to `Model.invoke` and back. Nothing here knows
+HTTP, and nothing of scikit-learn is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kneighbors.formats import JSON, NPY, Limits, decode, negotiate, source_of
+from kneighbors.formats.json import dump
+from kneighbors.formats.npy import write_array
+from kneighbors.items import Catalog
+from kneighbors.sagemaker.finding import find
+from kneighbors.sagemaker.query import Found, Query, Reply
+from kneighbors.sagemaker.reading import Reader
+from kneighbors.sagemaker.writing import accepted_format, write
+from kneighbors.search.gate import check_n_neighbors
+
+if TYPE_CHECKING:
+    from kneighbors.artifact import Artifact
+    from kneighbors.search.index import ExactIndex
+
+#: Neighbours of a query that asks for no number, unless the artifact says otherwise.
+DEFAULT_N_NEIGHBORS = 10
+
+
+class Model:
+    """An index that answers requests.
+
+    Immutable and safe to use from several threads.
+
+    Parameters
+    ----------
+    index : ExactIndex
+    catalog : Catalog, optional
+        What the rows are; without one the row numbers are the ids.
+    limits : Limits, optional
+    default_n_neighbors : int, default=10
+        Neighbours of a query that asks for no number; of a smaller corpus, all rows.
+    artifact : Artifact, optional
+        Where index and catalogue come from; kept for whoever asks.
+
+    Examples
+    --------
+    >>> from kneighbors.search.index import ExactIndex
+    >>> from kneighbors.search.rows import ArrayRows
+    >>> X = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    >>> model = Model(ExactIndex.build(ArrayRows(X), "euclidean"))
+    >>> model.invoke(b"[3, 4]", "application/json", None, "k=2").body
+    b'[[0.0,5.0],[1,0]]'
+    >>> model.invoke(b'{"ids": [1], "k": 1, "exclude_self": true}', "application/json").body
+    b'{"predictions":[{"distances":[5.0],"indices":[0],"ids":[0]}]}'
+    """
+
+    def __init__(
+        self,
+        index: ExactIndex,
+        catalog: Catalog | None = None,
+        *,
+        limits: Limits | None = None,
+        default_n_neighbors: int = DEFAULT_N_NEIGHBORS,
+        artifact: Artifact | None = None,
+    ) -> None:
+        self.index = index
+        self.catalog = Catalog(index.n_samples) if catalog is None else catalog
+        self.limits = limits or Limits()
+        self.artifact = artifact
+        most = min(index.n_samples, self.limits.max_neighbors)
+        self.default_n_neighbors = min(check_n_neighbors(default_n_neighbors, 1 << 62), most)
+        self._reader = Reader(index, self.catalog, self.limits, self.default_n_neighbors)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        limits: Limits | None = None,
+        default_n_neighbors: int | None = None,
+    ) -> Model:
+        """Open an artifact, a directory or a ``.tar.gz``, as a model.
+
+        Parameters
+        ----------
+        path : str or Path
+        limits : Limits, optional
+        default_n_neighbors : int, optional
+            By default what the artifact's source says under ``n_neighbors``, else 10.
+
+        Raises
+        ------
+        ArtifactError, StorageError
+            As `kneighbors.artifact.open_artifact` raises them.
+        """
+        from kneighbors.artifact import open_artifact
+
+        artifact = open_artifact(path)
+        if default_n_neighbors is None:
+            recorded: Any = (artifact.manifest.source or {}).get("n_neighbors")
+            usable = type(recorded) is int and recorded >= 1
+            default_n_neighbors = recorded if usable else DEFAULT_N_NEIGHBORS
+        return cls(
+            artifact.index,
+            artifact.catalog,
+            limits=limits,
+            default_n_neighbors=default_n_neighbors,
+            artifact=artifact,
+        )
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows of the corpus."""
+        return self.index.n_samples
+
+    @property
+    def n_features(self) -> int:
+        """Width of the corpus, and so of a query."""
+        return self.index.n_features
+
+    @property
+    def metric(self) -> str:
+        """Canonical name of the metric."""
+        return self.index.metric
+
+    def warm_up(self, *, items: bool = True) -> None:
+        """Answer one query in every way, so that the first real one is as fast as the others.
+
+        Parameters
+        ----------
+        items : bool, default=True
+            Whether the attributes are touched too; if there are any, that imports pyarrow.
+        """
+        self.index.warm_up()
+        ones = np.ones(self.n_features, dtype=np.float32)
+        self.invoke(write_array(ones), NPY)
+        by_id = {
+            "ids": self.catalog.ids_of([0]),
+            "include_items": items and self.catalog.has_items,
+        }
+        self.invoke(dump(by_id), JSON)
+
+    def invoke(
+        self,
+        body: bytes,
+        content_type: str | None = None,
+        accept: str | None = None,
+        custom_attributes: str | None = None,
+    ) -> Reply:
+        """Answer a request.
+
+        Parameters
+        ----------
+        body : bytes
+        content_type, accept : str, optional
+            The headers as they came.
+        custom_attributes : str, optional
+            The header X-Amzn-SageMaker-Custom-Attributes.
+
+        Returns
+        -------
+        Reply
+
+        Raises
+        ------
+        Refused
+            Whatever the client did wrong; `docs/reference/wire-format.md` lists the codes.
+        ArtifactError
+            With the artifact's own fault, such as a byte that changed on disk.
+        """
+        query = self.read(body, content_type, accept, custom_attributes)
+        (found,) = self.find([query])
+        return self.write(query, found)
+
+    def read(
+        self,
+        body: bytes,
+        content_type: str | None = None,
+        accept: str | None = None,
+        custom_attributes: str | None = None,
+    ) -> Query:
+        """Understand and check a request, without searching; parameters as of `invoke`."""
+        source = source_of(content_type, body).name
+        negotiate(accept, source)  # what cannot be answered need not be read
+        request = decode(body, content_type, custom_attributes, self.limits)
+        query = self._reader.query(request, accept, source)
+        accepted_format(query, ragged=query.radius is not None)
+        return query
+
+    def find(self, queries: Sequence[Query]) -> list[Found]:
+        """Return what each query finds; those of several requests are searched for together.
+
+        Raises
+        ------
+        BodyRefused
+            With code ``answer-too-large``, where a radius holds too many. Queries with a radius
+            and no number of neighbours gain nothing by company: search for each alone.
+        """
+        return find(self.index, queries, self.limits)
+
+    def write(self, query: Query, found: Found) -> Reply:
+        """Return the answer to a query as bytes.
+
+        Raises
+        ------
+        BodyRefused
+            With code ``accept-ragged``, where a query found fewer neighbours than it asked for and
+            the format that was asked for has no place for that.
+        """
+        return write(query, found, self.catalog, self.limits)

@@ -1,0 +1,284 @@
+"""What a training run is asked to do, from its arguments and from what SageMaker's toolkit sets.
+
+Arguments of the command line are stronger than hyperparameters (``SM_HPS``), which are stronger
+than the other ``SM_*`` variables, which are stronger than the defaults. So a job behaves as a
+script whose argparse defaults come from the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from kneighbors.errors import ParameterRefused
+
+DEFAULT_N_NEIGHBORS = 10
+DEFAULT_METRIC = "cosine"
+
+# SageMaker's own hyperparameters; its toolkit strips them, and so does a run without the toolkit.
+_RESERVED_PREFIX = "sagemaker_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    r"""Everything that a training run needs to know.
+
+    Parameters
+    ----------
+    train : str
+        Where the corpus is: a file or a directory, as a path, ``file://`` or ``s3://``.
+    model_dir : Path
+        Directory that becomes the artifact; it may exist if it is empty.
+    output_data_dir : Path, optional
+        Directory of ``report.json``; None writes no report.
+    metric : str, default="cosine"
+        ``cosine``, ``euclidean`` (or ``l2``), ``sqeuclidean`` or ``inner_product``.
+    n_neighbors : int, optional
+        Neighbours that the service returns when a request does not say; None means 10, or every
+        row of a smaller corpus.
+    vector_column : str, optional
+        Column that holds the vectors of a CSV, Parquet or Arrow corpus; None finds it.
+    vector_columns : str or tuple of str, optional
+        Columns of one dimension each, in this order; one text is the beginning that the names of
+        numbered columns share, such as ``"dim_"``.
+    id_column : str, optional
+        Column of the corpus, or of `items`, whose values are the ids.
+    columns : tuple of str, optional
+        Columns of the corpus to keep as attributes; None keeps all.
+    ids : str, optional
+        File of ids, one a line or a one-dimensional ``.npy``.
+    items : str, optional
+        CSV or Parquet file of attributes, one row for each vector, in the same order.
+    seed : int, default=0
+        Seed of what the fit samples.
+    overwrite : bool, default=False
+        Whether an existing artifact may be replaced.
+
+    Examples
+    --------
+    >>> settings = TrainingSettings.resolve(
+    ...     {"metric": "euclidean"},
+    ...     {"SM_CHANNEL_TRAIN": "/data", "SM_MODEL_DIR": "/model",
+    ...      "SM_HPS": '{"n_neighbors": "5", "metric": "\\"cosine\\""}'},
+    ... )
+    >>> settings.train, settings.metric, settings.n_neighbors
+    ('/data', 'euclidean', 5)
+    """
+
+    train: str
+    model_dir: Path
+    output_data_dir: Path | None = None
+    metric: str = DEFAULT_METRIC
+    n_neighbors: int | None = None
+    vector_column: str | None = None
+    vector_columns: str | tuple[str, ...] | None = None
+    id_column: str | None = None
+    columns: tuple[str, ...] | None = None
+    ids: str | None = None
+    items: str | None = None
+    seed: int = 0
+    overwrite: bool = False
+
+    @classmethod
+    def resolve(cls, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> TrainingSettings:
+        """Merge arguments, hyperparameters and variables, the first that is set winning.
+
+        Parameters
+        ----------
+        arguments : mapping of str to object
+            By the names of the fields; None means not given.
+        environ : mapping of str to str
+            Usually ``os.environ``. ``SM_HPS``, ``SM_CHANNEL_TRAIN`` (or ``SM_CHANNEL_TRAINING``),
+            ``SM_MODEL_DIR`` and ``SM_OUTPUT_DATA_DIR`` are read.
+
+        Raises
+        ------
+        ParameterRefused
+            If a name is unknown, a value has the wrong type or is out of bounds, or the corpus or
+            the model directory is given nowhere.
+        """
+        given = {name: value for name, value in arguments.items() if value is not None}
+        _refuse_unknown(given, "the arguments")
+        merged = {**_paths_of(environ), **hyperparameters(environ), **given}
+        values = {name: _READERS[name](name, value) for name, value in merged.items()}
+        for name, (option, variable) in _REQUIRED.items():
+            if not values.get(name):
+                raise ParameterRefused(
+                    f"{name.replace('_', '-')}-missing",
+                    f"Expected {option} or the variable {variable}, got neither.",
+                )
+        return cls(**values)
+
+
+def hyperparameters(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the hyperparameters of ``SM_HPS`` by field name, without SageMaker's own.
+
+    Values may be plain (SDK v3) or JSON in a string (SDK v2). A null means not given.
+
+    Parameters
+    ----------
+    environ : mapping of str to str
+        Usually ``os.environ``.
+
+    Raises
+    ------
+    ParameterRefused
+        If ``SM_HPS`` is no JSON object, or a name is unknown or comes twice in two spellings.
+    """
+    text = environ.get("SM_HPS")
+    if not text:
+        return {}
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ParameterRefused(
+            "hyperparameters-malformed", f"Expected JSON, got {error}.", where="SM_HPS"
+        ) from None
+    if not isinstance(document, dict):
+        raise ParameterRefused(
+            "hyperparameters-malformed",
+            f"Expected a JSON object, got {type(document).__name__}.",
+            where="SM_HPS",
+        )
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        if name.startswith(_RESERVED_PREFIX):
+            continue
+        field = name.replace("-", "_")
+        if field in found:
+            raise ParameterRefused(
+                "hyperparameter-doubled",
+                f"Expected {field!r} once, got it in two spellings.",
+                where="SM_HPS",
+            )
+        found[field] = _unquoted(value)
+    _refuse_unknown(found, "SM_HPS")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _paths_of(environ: Mapping[str, str]) -> dict[str, str]:
+    variables = {
+        "train": environ.get("SM_CHANNEL_TRAIN") or environ.get("SM_CHANNEL_TRAINING"),
+        "model_dir": environ.get("SM_MODEL_DIR"),
+        "output_data_dir": environ.get("SM_OUTPUT_DATA_DIR"),
+    }
+    return {name: value for name, value in variables.items() if value}
+
+
+def _unquoted(value: Any) -> Any:
+    """Undo SDK v2's second JSON encoding; leave text that is no JSON as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        decoded = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    # A number stays text here: a column may be called "1", and integers are read from text anyway.
+    return decoded if isinstance(decoded, str | bool | list) or decoded is None else value
+
+
+def _refuse_unknown(given: Mapping[str, Any], where: str) -> None:
+    known = [field.name for field in fields(TrainingSettings)]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ParameterRefused(
+                "hyperparameter-unknown",
+                f"Expected one of {', '.join(known)}, got {name!r}.",
+                where=where,
+                hint=f"Did you mean {near[0]!r}?" if near else None,
+            )
+
+
+def _wrong(name: str, expected: str, value: Any) -> ParameterRefused:
+    return ParameterRefused(
+        "parameter-type", f"Expected {expected} for {name}, got {_shown(value)}."
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | Path) or str(value) == "":
+        raise _wrong(name, "text", value)
+    return str(value)
+
+
+def _path(name: str, value: Any) -> Path:
+    return Path(_text(name, value))
+
+
+def _integer(name: str, value: Any) -> int:
+    if isinstance(value, str):
+        # int() would take '1_000', ' 5 ' and digits of other scripts.
+        if value.removeprefix("-").isdecimal() and value.isascii() and len(value) < 20:
+            return int(value)
+        raise _wrong(name, "an integer", value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong(name, "an integer", value)
+    return value
+
+
+def _count(name: str, value: Any) -> int:
+    number = _integer(name, value)
+    if number < 1:
+        raise ParameterRefused(
+            f"{name.replace('_', '-')}-invalid", f"Expected {name} >= 1, got {number}."
+        )
+    return number
+
+
+def _seed(name: str, value: Any) -> int:
+    number = _integer(name, value)
+    if not 0 <= number < 2**32:
+        raise ParameterRefused("seed-invalid", f"Expected 0 <= {name} < 2**32, got {number}.")
+    return number
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise _wrong(name, "true or false", value)
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise _wrong(name, "names of columns with commas between", value)
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _prefix_or_names(name: str, value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, str) and value and "," not in value:
+        return value
+    return _names(name, value)
+
+
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "train": _text,
+    "model_dir": _path,
+    "output_data_dir": _path,
+    "metric": _text,
+    "n_neighbors": _count,
+    "vector_column": _text,
+    "vector_columns": _prefix_or_names,
+    "id_column": _text,
+    "columns": _names,
+    "ids": _text,
+    "items": _text,
+    "seed": _seed,
+    "overwrite": _flag,
+}
+_REQUIRED = {
+    "train": ("--train PATH_OR_S3", "SM_CHANNEL_TRAIN"),
+    "model_dir": ("--model-dir DIRECTORY", "SM_MODEL_DIR"),
+}

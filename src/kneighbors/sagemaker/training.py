@@ -1,0 +1,198 @@
+"""Training: from an address to a saved artifact and a report, as SageMaker's script mode asks.
+
+`TrainingSettings` says what is wanted; `train` does it. Nothing here parses a command line or
+prints. The artifact appears whole or not at all, and so does the report; whatever ends the run
+early leaves the old ones as they were.
+"""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kneighbors import __version__, artifact
+from kneighbors.artifact.occupancy import look
+from kneighbors.artifact.publishing import resolved
+from kneighbors.corpus import read_corpus
+from kneighbors.sagemaker.labels import catalog_of, check_label_options
+from kneighbors.sagemaker.probe import CountingRows, probe_index
+from kneighbors.sagemaker.profile import profile_corpus
+from kneighbors.sagemaker.report import Report, write_report
+from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS, TrainingSettings
+from kneighbors.search.gate import check_corpus, check_n_neighbors
+from kneighbors.search.index import ExactIndex
+from kneighbors.search.metrics import check_metric
+from kneighbors.search.progress import Progress, ignore
+from kneighbors.storage import translated
+
+__all__ = ["Report", "TrainingSettings", "train"]
+
+_COMPUTING = ("numpy", "pyarrow")
+#: Files of the corpus that the manifest names; there may be thousands.
+_MOST_FILES = 100
+
+
+def train(settings: TrainingSettings, progress: Progress = ignore) -> Report:
+    """Read a corpus, fit it, save the artifact and write the report.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        See `TrainingSettings.resolve` for where they come from.
+    progress : Progress, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Report
+        What ``report.json`` in ``output_data_dir`` holds.
+
+    Raises
+    ------
+    ParameterRefused
+        If the metric is unknown, or more neighbours are wanted than there are rows.
+    StorageError
+        If the corpus cannot be read, or a directory cannot be written to; ``artifact-exists`` if
+        there is an artifact already and `overwrite` is false, before anything is read.
+    CorpusRefused, ArrayRefused, ItemsRefused
+        If the corpus, its values or its labels break a rule.
+
+    Notes
+    -----
+    Memory: the corpus (nothing for a single ``.npy``, which stays mapped), the head of the index
+    and 16 bytes a row.
+    """
+    metric = check_metric(settings.metric)
+    check_label_options(settings)
+    _check_targets(settings)
+    clock = _Clock()
+    with clock.stage("reading"):
+        corpus = read_corpus(
+            settings.train,
+            vector_column=settings.vector_column,
+            id_column=settings.id_column if settings.items is None else None,
+            columns=settings.vector_columns,
+            progress=progress,
+        )
+    with clock.stage("checking"):
+        X = check_corpus(corpus.X, metric)
+        n_neighbors = _n_neighbors(settings, X.shape[0])
+        catalog = catalog_of(settings, corpus)
+        profile = profile_corpus(X, progress)
+    with clock.stage("fitting"):
+        rows = CountingRows(X)
+        index = ExactIndex.build(rows, metric, random_state=settings.seed, progress=progress)
+    with clock.stage("measuring"):
+        probe = probe_index(index, rows, n_neighbors, settings.seed, progress)
+    source = {
+        "address": settings.train,
+        "n_neighbors": n_neighbors,
+        "seed": settings.seed,
+        "files": corpus.sources[:_MOST_FILES],
+        "n_files": len(corpus.sources),
+    }
+    with clock.stage("saving"):
+        with translated(settings.model_dir):
+            settings.model_dir.absolute().parent.mkdir(parents=True, exist_ok=True)
+        artifact.save(
+            settings.model_dir,
+            index,
+            catalog,
+            overwrite=settings.overwrite,
+            source=source,
+            progress=progress,
+        )
+    report = Report(
+        rows=X.shape[0],
+        dimensions=X.shape[1],
+        dtype=X.dtype.name,
+        metric=metric,
+        n_neighbors=n_neighbors,
+        zero_rows=profile.zero_rows,
+        duplicate_rows=profile.duplicate_rows,
+        norms=profile.norms,
+        head=int(index.plan.get("head_size", 0)),
+        plan=dict(index.plan),
+        candidates_share=probe.candidates_share,
+        query_ms=probe.query_ms,
+        artifact_bytes=_bytes_below(settings.model_dir),
+        seconds=clock.seconds(),
+        versions=_versions(),
+        source=source,
+        model_dir=str(settings.model_dir),
+    )
+    if settings.output_data_dir is not None:
+        write_report(report, settings.output_data_dir)
+    return report
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._stages[name] = time.perf_counter() - began
+
+    def seconds(self) -> dict[str, float]:
+        total = time.perf_counter() - self._began
+        return {name: round(value, 4) for name, value in {**self._stages, "total": total}.items()}
+
+
+def _n_neighbors(settings: TrainingSettings, n_samples: int) -> int:
+    if settings.n_neighbors is None:
+        return min(DEFAULT_N_NEIGHBORS, n_samples)
+    return check_n_neighbors(settings.n_neighbors, n_samples)
+
+
+def _check_targets(settings: TrainingSettings) -> None:
+    """Refuse early what would fail after a long fit; the writers check again."""
+    target = settings.model_dir
+    with translated(target):
+        look(resolved(target)).refuse(target, settings.overwrite)
+        # One of the two is enough: a mount point is written into, all else is written beside.
+        try:
+            _probe(target.absolute().parent)
+        except OSError:
+            if not target.is_dir():
+                raise
+            _probe(target)
+    if settings.output_data_dir is not None:
+        with translated(settings.output_data_dir):
+            _probe(settings.output_data_dir.absolute())
+
+
+def _probe(folder: Path) -> None:
+    """Make a directory in the nearest folder that exists, and remove it again."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    Path(tempfile.mkdtemp(prefix=".kneighbors-probe-", dir=folder)).rmdir()
+
+
+def _bytes_below(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, Any] = {"kneighbors": __version__, "python": platform.python_version()}
+    for package in _COMPUTING:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = np.__version__ if package == "numpy" else "unknown"
+    return found

@@ -1,0 +1,103 @@
+"""Taking connections so that the workers have equally many.
+
+All workers wait on one listening socket. Left alone, whichever wakes first takes what is there,
+and two connections to two workers end at the same one every other time. So a worker that has more
+than another lets that one go first for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+from kneighbors.server.board import Slot, State
+from kneighbors.server.logs import LOG
+
+_COURTESY_S = 0.002  # that another worker, with fewer connections, gets to take one
+_EXHAUSTED_S = 0.5  # after which to try again when there are no descriptors left
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_OTHERS = frozenset({State.LOADING, State.READY, State.FAILED})
+
+
+class Acceptor:
+    """Takes connections from one listening socket.
+
+    Parameters
+    ----------
+    listener : socket
+        Not blocking.
+    make_protocol : callable
+        Makes the protocol of a connection.
+    slot : Slot
+        The worker's row of the board.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+        slot: Slot,
+    ) -> None:
+        self._listener = listener
+        self._make_protocol = make_protocol
+        self._slot = slot
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        listener.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        """Take what the kernel has completed already, then let go of the socket."""
+        self._loop.remove_reader(self._listener)
+        if self._pause is not None:
+            self._pause.cancel()
+        while self._accept():
+            pass
+        self._listener.close()
+
+    def _listen(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listener, self._on_connection)
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._loop.remove_reader(self._listener)
+        self._pause = self._loop.call_later(seconds, then)
+
+    def _on_connection(self) -> None:
+        own = self._slot.connections
+        slots = self._slot.board.slots
+        if any(slot.connections < own for slot in slots if slot.state in _OTHERS):
+            self._wait(_COURTESY_S, self._take_one)
+        else:
+            self._accept()
+
+    def _take_one(self) -> None:
+        self._listen()
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Take one connection; return whether there was one."""
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            LOG.error("a connection could not be taken: %s", error)
+            if error.errno in _EXHAUSTED and self._pause is None:
+                self._wait(_EXHAUSTED_S, self._listen)
+            return False
+        connection.setblocking(False)
+        self._slot.connections += 1  # the protocol will count, but not before the next one comes
+        task = self._loop.create_task(self._connect(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make_protocol, connection)
+        except OSError:
+            connection.close()  # the client is gone already

@@ -1,0 +1,216 @@
+"""The ASGI application: paths to functions, and what every request has in common.
+
+It knows no processes and no sockets: `kneighbors.server.run` gives it those, and any other ASGI
+server will do as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kneighbors.errors import KNeighborsError
+from kneighbors.server.board import Board, Slot
+from kneighbors.server.lifecycle import Endpoint, Opener
+from kneighbors.server.logs import LOG
+from kneighbors.server.opening import opener_of
+from kneighbors.server.refusals import HTTPRefused, Refusal, refusal, request_id
+from kneighbors.server.routes import ROUTES, ClientGone, Service
+from kneighbors.server.settings import Settings
+from kneighbors.server.telemetry import NUMBERS, Telemetry
+from kneighbors.server.workpool import WorkPool
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_LABEL_OF_PATH = {route.path: route.name for route in ROUTES}
+
+
+def create_app(
+    settings: Settings, *, slot: Slot | None = None, opener: Opener | None = None
+) -> Application:
+    """Return the endpoint as an ASGI application.
+
+    The model is opened in the background when the application starts (ASGI's lifespan).
+
+    Parameters
+    ----------
+    settings : Settings
+        Of these, the application itself heeds the model, `threads`, `n_neighbors`, the limits of
+        bodies, rows and waiting requests, and `answer_timeout_s`; the rest is for `run.serve`.
+    slot : Slot, optional
+        The worker's row of the board that it shares with others.
+    opener : callable, optional
+        Opens the model, in place of opening `settings.model`.
+
+    Returns
+    -------
+    Application
+    """
+    slot = slot or Board(1, NUMBERS).take()
+    telemetry = Telemetry(slot)
+    service = Service(
+        settings=settings,
+        endpoint=Endpoint(opener or opener_of(settings), slot),
+        pool=WorkPool(
+            settings.threads,
+            settings.max_waiting,
+            on_change=lambda waiting: telemetry.set("kneighbors_waiting", waiting),
+        ),
+        telemetry=telemetry,
+    )
+    return Application(service)
+
+
+class Application:
+    """Starlette's application, and around it ids, measurements, the log and errors as JSON.
+
+    Parameters
+    ----------
+    service : Service
+        What the routes work with.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._inner = Starlette(
+            routes=[*ROUTES],
+            exception_handlers={
+                HTTPException: _unrouted,
+                ClientGone: _left,
+                KNeighborsError: _refused,
+                MemoryError: _refused,
+                Exception: _refused,
+            },
+            lifespan=self._lifespan,
+        )
+        self._inner.router.redirect_slashes = False
+        self._inner.state.service = service
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        self.service.endpoint.start()
+        yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        await _Exchange(self.service, scope, send).run(self._inner, receive)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, service: Service, scope: Scope, send: Send) -> None:
+        self.begin = time.perf_counter()
+        self.telemetry = service.telemetry
+        self.endpoint = service.endpoint
+        given = next((v for name, v in scope["headers"] if name == b"x-request-id"), None)
+        self.id = request_id(given)
+        # Paths are taken as they are written: /%70ing is no other way to say /ping.
+        path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
+        self.scope = {**scope, "path": path, "exchange": self}
+        self.route = _LABEL_OF_PATH.get(path, "other")
+        self.status = 0
+        self.code: str | None = None
+        self.has_left = False
+        self._send = send
+
+    async def run(self, app: ASGIApp, receive: Receive) -> None:
+        self.telemetry.add("kneighbors_in_flight", 1.0)
+        try:
+            await app(self.scope, receive, self.send)
+        except Exception as error:
+            await self._fail(error)
+        finally:
+            self.telemetry.add("kneighbors_in_flight", -1.0)
+            self._record()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id)]
+        await self._send(message)
+
+    def refused(self, error: BaseException) -> Refusal:
+        """Note an error, and return the answer to it."""
+        answer = refusal(error)
+        self.code = answer.code
+        self.telemetry.error(answer.code)
+        if answer.status >= 500 and answer.status != 503:
+            LOG.error("fault", exc_info=error, extra={"facts": {"id": self.id.decode()}})
+            if answer.code.startswith(("artifact-", "storage-")):
+                self.endpoint.fail(error)
+        return answer
+
+    async def _fail(self, error: Exception) -> None:
+        # What Starlette's handlers answered has been noted there, and is raised again by it.
+        if self.status:
+            return
+        answer = self.refused(error)
+        await self.send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": answer.headers,
+            }
+        )
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+    def _record(self) -> None:
+        seconds = time.perf_counter() - self.begin
+        if self.has_left:
+            self.telemetry.add("kneighbors_disconnects_total")
+        elif self.status:
+            self.telemetry.request(self.route, self.status, seconds)
+        if not LOG.isEnabledFor(20):
+            return
+        facts = {
+            "method": self.scope["method"],
+            "path": self.scope["path"],
+            "status": self.status,
+            "ms": round(seconds * 1e3, 2),
+            "id": self.id.decode(),
+        }
+        if self.code is not None:
+            facts["code"] = self.code
+        LOG.info("request", extra={"facts": facts})
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    answer = request.scope["exchange"].refused(error)
+    response = Response(answer.body, answer.status)
+    response.raw_headers[:] = answer.headers
+    return response
+
+
+def _left(request: Request, error: Exception) -> Response:
+    # Nobody reads this; ASGI wants an answer all the same.
+    request.scope["exchange"].has_left = True
+    return Response(b"", 400)
+
+
+def _unrouted(request: Request, error: Exception) -> Response:
+    """Turn Starlette's own refusals, an unknown path and a wrong method, to ours."""
+    allow = (getattr(error, "headers", None) or {}).get("Allow")
+    if getattr(error, "status_code", 0) == 405 and allow is not None:
+        methods = ", ".join(sorted(allow.replace(" ", "").split(",")))
+        refused = HTTPRefused(
+            "method-not-allowed", f"Expected one of the methods {methods}.", allow=methods
+        )
+    else:
+        paths = ", ".join(sorted(_LABEL_OF_PATH))
+        refused = HTTPRefused("path-unknown", f"Expected one of the paths {paths}.")
+    return _refused(request, refused)

@@ -1,0 +1,151 @@
+"""One worker's model: loaded and warmed in the background, and whether it may be asked.
+
+Until the first query has been answered, and after a failure, requests get 503. The reason of a
+failure goes to the log, not to clients: it may name paths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kneighbors.errors import KNeighborsError
+from kneighbors.server.board import Slot, State
+from kneighbors.server.logs import LOG
+from kneighbors.server.refusals import HTTPRefused
+
+if TYPE_CHECKING:
+    from kneighbors.sagemaker.model import Model
+
+Opener = Callable[[], "Model"]
+
+
+class Endpoint:
+    """A model that is being loaded, answers, or could not be loaded.
+
+    Parameters
+    ----------
+    opener : callable
+        Opens the model; called once, in a thread of its own.
+    slot : Slot
+        Where the state is kept, for this process and the others.
+    """
+
+    def __init__(self, opener: Opener, slot: Slot) -> None:
+        self._opener = opener
+        self._thread: threading.Thread | None = None
+        self._settled = threading.Event()
+        self.slot = slot
+        self.facts: dict[str, str] = {}
+        self._model: Model | None = None
+
+    def start(self) -> None:
+        """Begin to load; calling it again does nothing."""
+        if self._thread is None:
+            self.slot.state = State.LOADING
+            self._thread = threading.Thread(target=self._load, name="kneighbors-load", daemon=True)
+            self._thread.start()
+
+    async def settled(self) -> bool:
+        """Wait until the model answers or has failed; return whether it answers."""
+        while not self._settled.is_set():
+            await asyncio.sleep(0.005)
+        return self._model is not None
+
+    @property
+    def model(self) -> Model:
+        """The model.
+
+        Raises
+        ------
+        HTTPRefused
+            With code ``not-ready``.
+        """
+        if self._model is None:
+            raise _not_ready(self.slot.state)
+        return self._model
+
+    def check_open(self) -> None:
+        """Refuse unless the whole server is ready; constant time.
+
+        Raises
+        ------
+        HTTPRefused
+            With code ``not-ready`` or ``stopping``.
+        """
+        if not self.slot.is_open:
+            raise _not_ready(self.slot.state)
+
+    def fail(self, error: BaseException) -> None:
+        """Say that no answer of this worker can be relied on any more."""
+        if self.slot.state is State.READY:
+            self.slot.state = State.FAILED
+            LOG.error("the artifact is at fault, so /ping says 503 from now on: %s", error)
+
+    def stop(self) -> None:
+        """Say that this worker is about to end; requests that it has are answered still."""
+        self.slot.state = State.STOPPING
+
+    def _load(self) -> None:
+        begin = time.perf_counter()
+        try:
+            model = self._opener()
+            model.warm_up(items=False)
+        except KNeighborsError as error:
+            self._failed(f"[{error.code}] {error}")
+        except BaseException as error:
+            LOG.exception("the model could not be loaded")
+            self._failed(f"{type(error).__name__}: {error}")
+        else:
+            self._model = model
+            self.facts = _facts(model)
+            if self.slot.state is State.LOADING:
+                self.slot.state = State.READY
+            took = {"seconds": round(time.perf_counter() - begin, 3)}
+            LOG.info("ready", extra={"facts": took | self.facts})
+            self._settled.set()
+            _warm_items(model)
+        finally:
+            self._settled.set()
+
+    def _failed(self, reason: str) -> None:
+        if self.slot.state is State.LOADING:
+            self.slot.state = State.FAILED
+        LOG.error("the model could not be loaded, so /ping says 503: %s", reason)
+
+
+def _warm_items(model: Model) -> None:
+    """Touch the attributes as well, which takes longer and which not every client asks for."""
+    try:
+        if model.catalog.has_items:
+            model.warm_up()
+    except BaseException:
+        # It was no client's request, and the next one that needs them will get the error.
+        LOG.exception("the attributes of the items could not be read")
+
+
+def _not_ready(state: State) -> HTTPRefused:
+    if state is State.STOPPING:
+        return HTTPRefused("stopping", "Expected a server that goes on, but this one is stopping.")
+    if state is State.FAILED:
+        return HTTPRefused(
+            "not-ready", "Expected a model, but it could not be loaded. The log says why."
+        )
+    return HTTPRefused("not-ready", "Expected a model that is ready, but it is being loaded.")
+
+
+def _facts(model: Model) -> dict[str, str]:
+    """Return what is served, as labels; ``generation`` tells artifacts apart."""
+    from kneighbors import __version__
+
+    manifest = model.artifact.manifest if model.artifact is not None else None
+    return {
+        "version": __version__,
+        "generation": manifest.digest[:12] if manifest is not None else "",
+        "metric": model.metric,
+        "n_samples": str(model.n_samples),
+        "n_features": str(model.n_features),
+    }

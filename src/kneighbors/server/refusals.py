@@ -1,0 +1,115 @@
+"""An error as an HTTP response: one form for all, wherever it was noticed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+
+from kneighbors.errors import KNeighborsError
+from kneighbors.server.statuses import RETRY_AFTER_S, SERVER_CODES, status_of
+
+_LONGEST = 2000  # characters of a message; one that shows what came may be long
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_HIDDEN = "Expected to answer, but the server has a fault. Its log says which, by the request id."
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class HTTPRefused(KNeighborsError):
+    """A request that HTTP itself, or the state of the server, refuses.
+
+    Parameters
+    ----------
+    code : str
+        A key of `kneighbors.server.statuses.SERVER_CODES`.
+    message : str
+        What was expected and what came.
+    where : str, optional
+        Place of the fault.
+    allow : str, optional
+        Value of the Allow header.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, where: str | None = None, allow: str | None = None
+    ) -> None:
+        super().__init__(code, message, where=where)
+        self.allow = allow
+
+
+def body_too_large(most: int) -> HTTPRefused:
+    """Return the refusal of a body that is, or says that it is, too large."""
+    return HTTPRefused(
+        "body-too-large",
+        f"Expected a body of at most {most} bytes, got more. Send the queries in several requests.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The response to an error."""
+
+    code: str
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def refusal(error: BaseException) -> Refusal:
+    """Return the response to an error.
+
+    What is no refusal of ours is a fault: the client learns no more than that, and neither does
+    it of an artifact's or a disk's fault, whose message may name paths.
+
+    Examples
+    --------
+    >>> answer = refusal(HTTPRefused("path-unknown", "Expected /ping."))
+    >>> answer.status, answer.body.strip()
+    (404, b'{"error": {"code": "path-unknown", "message": "Expected /ping.", "where": null}}')
+    >>> refusal(ZeroDivisionError("secret")).code
+    'internal'
+    """
+    if isinstance(error, KNeighborsError):
+        code, status = error.code, status_of(error)
+        hidden = status >= 500 and code not in SERVER_CODES
+        message = error.message if error.hint is None else f"{error.message} {error.hint}"
+        where = error.where
+    elif isinstance(error, MemoryError):
+        code, status, hidden, where = "memory-exhausted", 503, False, None
+        message = "Expected enough memory for the answer, got too little."
+    else:
+        code, status, hidden, message, where = "internal", 500, True, "", None
+    body = _body(code, _HIDDEN if hidden else message, None if hidden else where)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if status == 503:
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+    if isinstance(error, HTTPRefused) and error.allow is not None:
+        headers.append((b"allow", error.allow.encode()))
+    return Refusal(code, status, headers, body)
+
+
+def _body(code: str, message: str, where: str | None) -> bytes:
+    facts = {"code": code, "message": _short(message), "where": where and _short(where)}
+    # ASCII, so that no client can misread it.
+    return json.dumps({"error": facts}).encode() + b"\n"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def request_id(given: bytes | None = None) -> bytes:
+    """Return the client's own id if it is short and plain, else a new one.
+
+    Examples
+    --------
+    >>> request_id(b"job-7")
+    b'job-7'
+    >>> len(request_id(b"job 7; x"))
+    16
+    """
+    if given is not None and _ID.fullmatch(given):
+        return given
+    return os.urandom(8).hex().encode()

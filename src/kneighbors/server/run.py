@@ -1,0 +1,275 @@
+"""Serving an artifact with several processes, from the command to the exit code."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kneighbors.errors import ParameterRefused, missing_extra
+from kneighbors.server import logs
+from kneighbors.server.board import Board, Slot
+from kneighbors.server.logs import LOG
+from kneighbors.server.opening import check_model, opener_of, room_for
+from kneighbors.server.settings import Settings
+from kneighbors.server.telemetry import NUMBERS
+
+if TYPE_CHECKING:
+    from kneighbors.server.app import Application
+    from kneighbors.server.processes import AppMaker
+
+_BACKLOG = 2048
+_SPARE_FILES = 256  # descriptors of a worker that are no connections
+
+
+def serve(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    settings: Settings | None = None,
+    announce: Callable[[str], None] | None = None,
+    **given: Any,
+) -> int:
+    """Serve an artifact until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    path : str or path, optional
+        The artifact, a directory or a ``.tar.gz``; by default what the settings say.
+    settings : Settings, optional
+        By default from the environment, with what is given before it.
+    announce : callable, optional
+        Told one line when every worker has answered its first query; by default it is printed.
+    **given
+        Single settings, such as ``host``, ``port`` and ``workers``; None means not given.
+
+    Returns
+    -------
+    int
+        Exit code: 0 after a signal, when all that was in flight has been answered.
+
+    Raises
+    ------
+    ParameterRefused
+        A setting is out of bounds; ``port-taken``, ``port-forbidden`` or ``host-unknown``.
+    StorageError, ArtifactError
+        There is no artifact. A part that is damaged is noticed later, by the workers: then
+        ``/ping`` goes on saying 503 and the log says why.
+    MissingExtra
+        The extra ``serve`` is not installed.
+
+    Notes
+    -----
+    Must be called in the main thread, of a process that has not used a BLAS yet and has no other
+    threads: it forks.
+    """
+    if path is not None:
+        given["model"] = os.fspath(path)
+    if settings is None:
+        settings = Settings.from_environment(**given)
+    elif given:
+        raise TypeError("give either settings, or single ones")
+    check_model(settings)
+    with room_for(settings) as room:
+
+        def make_app(settings: Settings, slot: Slot) -> Application:
+            from kneighbors.server.app import create_app
+
+            return create_app(settings, slot=slot, opener=opener_of(settings, room))
+
+        return serve_app(make_app, settings, announce=announce)
+
+
+def serve_container(environment: Mapping[str, str] | None = None) -> int:
+    """Serve the model of a SageMaker container on all its addresses, until SIGTERM.
+
+    Parameters
+    ----------
+    environment : mapping of str to str, optional
+        By default the process's own. ``SAGEMAKER_BASE_DIR`` takes the place of ``/opt/ml``,
+        ``SAGEMAKER_BIND_TO_PORT`` that of port 8080; all settings may be given by their variables.
+
+    Returns
+    -------
+    int
+        Exit code, as of `serve`.
+    """
+    environment = os.environ if environment is None else environment
+    base = environment.get("SAGEMAKER_BASE_DIR", "").strip() or "/opt/ml"
+    given = {"model": str(Path(base) / "model"), "host": "0.0.0.0"}  # noqa: S104  a container
+    chosen = {name: environment.get(f"KNEIGHBORS_{name.upper()}", "").strip() for name in given}
+    given |= {name: value for name, value in chosen.items() if value}
+    return serve(settings=Settings.from_environment(environment, **given))
+
+
+def serve_app(
+    make_app: AppMaker, settings: Settings, *, announce: Callable[[str], None] | None = None
+) -> int:
+    """Serve any ASGI application by the same processes and the same protocol as `serve`.
+
+    Parameters
+    ----------
+    make_app : callable
+        ``(settings, slot) -> ASGI application``; called in each worker.
+    settings : Settings
+    announce : callable, optional
+        As of `serve`.
+    """
+    owner = os.getpid()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        for number in before:  # until the arbiter takes them
+            signal.signal(number, lambda number, frame: sys.exit(0))
+        _run(make_app, settings, announce or _print)
+    except SystemExit as end:
+        if os.getpid() == owner:
+            return _exit_code(end)
+        # A worker is a copy of this process: what the caller does next is not for it.
+        _leave(_exit_code(end))
+    except BaseException:
+        if os.getpid() == owner:
+            raise
+        LOG.exception("a worker failed")
+        _leave(1)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(make_app: AppMaker, settings: Settings, announce: Callable[[str], None]) -> NoReturn:
+    """Listen, fork and wait; ends by SystemExit."""
+    logs.set_up(settings.log_level, settings.log_format)
+    listener = listen(settings.host, settings.port)
+    url = _url(listener)
+    _warn_beyond_loopback(listener, url)
+    _raise_file_limit(settings.max_connections)
+    _import_all()
+    from kneighbors.server.processes import Serving, ServingApplication
+
+    board = Board(settings.worker_count, NUMBERS)
+
+    def on_ready() -> None:
+        workers = "1 worker" if board.workers == 1 else f"{board.workers} workers"
+        name = Path(settings.model).name or settings.model
+        announce(f"Serving {name} on {url} ({workers}). Stop with Ctrl+C.")
+
+    serving = Serving(make_app, settings, board, on_ready)
+    # What the parent has made stays shared with the workers as long as nobody writes to it.
+    gc.collect()
+    gc.freeze()
+    ServingApplication(serving, listener).run()
+    raise AssertionError("unreachable: the arbiter ends by SystemExit")
+
+
+def _import_all() -> None:
+    """Import before the fork what workers need, once for all of them."""
+    try:
+        for name in ("httptools", "uvicorn.server", "gunicorn.arbiter", "starlette.applications"):
+            import_module(name)
+    except ModuleNotFoundError as error:
+        raise missing_extra((error.name or "uvicorn").partition(".")[0], "serve") from error
+    with suppress(ImportError):
+        import_module("uvloop")
+    for name in ("server.app", "artifact.reader", "sagemaker.model"):
+        import_module(f"kneighbors.{name}")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    ParameterRefused
+        With code ``port-taken``, ``port-forbidden`` or ``host-unknown``.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise _unknown_host(host) from error
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        # Of two programs that have bound one port, only one can listen: find out now.
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise _refused_address(error, host, port) from error
+    return bound
+
+
+def _unknown_host(host: str) -> ParameterRefused:
+    return ParameterRefused(
+        "host-unknown",
+        f"Expected an address of this machine to listen on, got {host!r}.",
+        hint="Give 127.0.0.1 for this machine alone, or 0.0.0.0 for all its addresses.",
+    )
+
+
+def _refused_address(error: OSError, host: str, port: int) -> ParameterRefused:
+    if error.errno == errno.EADDRINUSE:
+        return ParameterRefused(
+            "port-taken",
+            f"Expected a free port, but {port} on {host} is taken.",
+            hint="Stop what listens there, or give another --port; 0 takes a free one.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ParameterRefused(
+            "port-forbidden",
+            f"Expected a port that this user may listen on, got {port}.",
+            hint="Give one from 1024 on.",
+        )
+    return _unknown_host(host)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _warn_beyond_loopback(listener: socket.socket, url: str) -> None:
+    if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        LOG.warning(
+            "LISTENING BEYOND THIS MACHINE on %s, without TLS and without a password: "
+            "whoever reaches it may query the model and read its metrics",
+            url,
+        )
+
+
+def _raise_file_limit(connections: int) -> None:
+    """Allow as many open files as the connections need, if the hard limit lets us."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _exit_code(end: SystemExit) -> int:
+    return end.code & 0xFF if isinstance(end.code, int) else int(end.code is not None)
+
+
+def _leave(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

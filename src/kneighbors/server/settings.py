@@ -1,0 +1,273 @@
+"""What can be set about a server: each setting with its type, unit, bounds and variable.
+
+`docs/reference/http-server.md` shows the same table; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from kneighbors.errors import ParameterRefused
+from kneighbors.formats.limits import Limits
+from kneighbors.server.bounded import checked, parsed, setting
+from kneighbors.server.cores import available_cores
+
+MIB = 1 << 20
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
+# Bounds that a user may have set for all programs.
+_BLAS_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "OMP_NUM_THREADS",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set about a server, checked.
+
+    The fields, their units, bounds and environment variables are listed in
+    `docs/reference/http-server.md`.
+
+    Raises
+    ------
+    ParameterRefused
+        With code ``setting-type``, ``setting-range`` or ``setting-choice``.
+
+    Examples
+    --------
+    >>> Settings(model="wines", port=0).max_body_bytes
+    6291456
+    >>> Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": "9090"}).port
+    9090
+    """
+
+    model: str = setting(
+        "/opt/ml/model", "The artifact: a directory or a .tar.gz.", variable="KNEIGHBORS_MODEL"
+    )
+    host: str = setting("127.0.0.1", "Address to listen on.", variable="KNEIGHBORS_HOST")
+    port: int = setting(
+        8080,
+        "Port to listen on; 0 takes a free one.",
+        variable="SAGEMAKER_BIND_TO_PORT",
+        least=0,
+        most=65_535,
+    )
+    workers: int = setting(
+        0,
+        "Processes that answer; 0 takes one for each core, up to 16.",
+        variable="SAGEMAKER_MODEL_SERVER_WORKERS",
+        least=0,
+        most=256,
+    )
+    threads: int = setting(
+        2,
+        "Requests that one worker searches for at a time.",
+        variable="KNEIGHBORS_THREADS",
+        least=1,
+        most=256,
+    )
+    blas_threads: int = setting(
+        0,
+        "Threads of one matrix product; 0 shares the cores out among the workers.",
+        variable="KNEIGHBORS_BLAS_THREADS",
+        least=0,
+        most=1024,
+    )
+    n_neighbors: int = setting(
+        0,
+        "Neighbours of a query that asks for no number; 0 takes what the artifact says, else 10.",
+        variable="KNEIGHBORS_N_NEIGHBORS",
+        least=0,
+        most=10_000,
+    )
+    max_body_bytes: int = setting(
+        6 * MIB,
+        "Size of a request's body.",
+        variable="KNEIGHBORS_MAX_BODY_BYTES",
+        unit="bytes",
+        least=1,
+        most=1 << 30,
+    )
+    max_rows: int = setting(
+        10_000,
+        "Queries in one request.",
+        variable="KNEIGHBORS_MAX_ROWS",
+        least=1,
+        most=10_000_000,
+    )
+    max_buffered_bytes: int = setting(
+        64 * MIB,
+        "Bodies that one worker holds at a time; more get 503.",
+        variable="KNEIGHBORS_MAX_BUFFERED_BYTES",
+        unit="bytes",
+        least=1,
+        most=1 << 40,
+    )
+    max_waiting: int = setting(
+        64,
+        "Requests that wait in one worker for a thread; more get 503.",
+        variable="KNEIGHBORS_MAX_WAITING",
+        least=0,
+        most=100_000,
+    )
+    max_connections: int = setting(
+        4096,
+        "Open connections of one worker; more get 503.",
+        variable="KNEIGHBORS_MAX_CONNECTIONS",
+        least=1,
+        most=1_000_000,
+    )
+    max_url_bytes: int = setting(
+        8192,
+        "Length of the request line; a longer one gets 414.",
+        variable="KNEIGHBORS_MAX_URL_BYTES",
+        unit="bytes",
+        least=64,
+        most=65_536,
+    )
+    max_header_bytes: int = setting(
+        16_384,
+        "Size of all headers together; more get 431.",
+        variable="KNEIGHBORS_MAX_HEADER_BYTES",
+        unit="bytes",
+        least=256,
+        most=1 << 20,
+    )
+    max_headers: int = setting(
+        100,
+        "Number of headers; more get 431.",
+        variable="KNEIGHBORS_MAX_HEADERS",
+        least=1,
+        most=10_000,
+    )
+    header_timeout_s: float = setting(
+        10.0,
+        "From the first byte of a request, or from the connection, to the end of its headers.",
+        variable="KNEIGHBORS_HEADER_TIMEOUT_S",
+        unit="s",
+        least=0.05,
+        most=600,
+    )
+    body_timeout_s: float = setting(
+        10.0,
+        "Time for a body on top of what the least rate allows.",
+        variable="KNEIGHBORS_BODY_TIMEOUT_S",
+        unit="s",
+        least=0.05,
+        most=600,
+    )
+    min_body_rate: int = setting(
+        16_384,
+        "Slowest pace at which a body may arrive and an answer may be read.",
+        variable="KNEIGHBORS_MIN_BODY_RATE",
+        unit="bytes/s",
+        least=1,
+        most=1 << 30,
+    )
+    write_timeout_s: float = setting(
+        30.0,
+        "Time to read an answer on top of what the least rate allows.",
+        variable="KNEIGHBORS_WRITE_TIMEOUT_S",
+        unit="s",
+        least=0.05,
+        most=600,
+    )
+    keep_alive_s: float = setting(
+        75.0,
+        "Time that an idle connection stays open.",
+        variable="KNEIGHBORS_KEEP_ALIVE_S",
+        unit="s",
+        least=0.05,
+        most=3600,
+    )
+    answer_timeout_s: float = setting(
+        60.0,
+        "From the end of a body to the answer; then the client gets 503.",
+        variable="SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        unit="s",
+        least=0.05,
+        most=3600,
+    )
+    drain_timeout_s: float = setting(
+        25.0,
+        "Time that requests in flight get after SIGTERM.",
+        variable="KNEIGHBORS_DRAIN_TIMEOUT_S",
+        unit="s",
+        least=0.05,
+        most=3600,
+    )
+    log_level: str = setting(
+        "warning",
+        "Least important line that is logged; at info, one line a request.",
+        variable="KNEIGHBORS_LOG_LEVEL",
+        one_of=LOG_LEVELS,
+    )
+    log_format: str = setting(
+        "text",
+        "How a line of the log is written.",
+        variable="KNEIGHBORS_LOG_FORMAT",
+        one_of=LOG_FORMATS,
+    )
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            object.__setattr__(self, one.name, checked(one, getattr(self, one.name)))
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, **given: Any
+    ) -> Settings:
+        """Read what is not given from the environment.
+
+        Parameters
+        ----------
+        environment : mapping of str to str, optional
+            By default the process's own.
+        **given
+            Settings that go before the environment; None is not given.
+        """
+        environment = os.environ if environment is None else environment
+        values = {name: value for name, value in given.items() if value is not None}
+        known = {one.name: one for one in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise ParameterRefused(
+                    "setting-unknown",
+                    f"Expected a setting among {', '.join(known)}, got {name!r}.",
+                )
+        for name, one in known.items():
+            text = environment.get(one.metadata["variable"], "").strip()
+            if text and name not in values:
+                values[name] = parsed(one, text)
+        return cls(**values)
+
+    @property
+    def worker_count(self) -> int:
+        """Number of processes that answer."""
+        return self.workers or min(available_cores(), 16)
+
+    @property
+    def blas_thread_count(self) -> int:
+        """Number of threads of one matrix product in one worker.
+
+        Unless it is set, the cores are shared out; a bound that the user has set for all
+        programs (``OPENBLAS_NUM_THREADS`` and its like) is kept.
+        """
+        if self.blas_threads:
+            return self.blas_threads
+        share = max(1, available_cores() // self.worker_count)
+        bounds = (os.environ.get(name, "") for name in _BLAS_VARIABLES)
+        return min([share, *(int(text) for text in bounds if text.isdecimal() and int(text))])
+
+    @property
+    def limits(self) -> Limits:
+        """What one request may ask of the model."""
+        return Limits(max_body_bytes=self.max_body_bytes, max_rows=self.max_rows)

@@ -1,0 +1,85 @@
+"""Code of an error to HTTP status: the one table.
+
+An error whose code is not here gets the status of its class: what a client handed in wrongly is
+400, everything else is ours and 500.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from kneighbors.errors import KNeighborsError, Refused
+
+#: Codes that the server itself raises, with status and meaning.
+SERVER_CODES = MappingProxyType(
+    {
+        "request-malformed": (400, "The bytes are no HTTP/1.1 request, strictly read."),
+        "request-framing": (400, "Content-Length and Transfer-Encoding leave the end in doubt."),
+        "host-invalid": (400, "The Host header is missing, doubled or malformed."),
+        "header-doubled": (400, "A header that has one value came twice."),
+        "chunk-malformed": (400, "A chunk of the body is malformed or has a long extension."),
+        "path-unknown": (404, "There is no such path."),
+        "method-not-allowed": (405, "The path has other methods; Allow names them."),
+        "header-timeout": (408, "The headers did not arrive in time."),
+        "body-timeout": (408, "The body did not arrive in time, or too slowly."),
+        "url-too-long": (414, "The request line is longer than the limit."),
+        "expectation-unknown": (417, "Expect asks for something other than 100-continue."),
+        "headers-too-large": (431, "The headers are too many or too long."),
+        "internal": (500, "A fault of the server; its log says which, by the request id."),
+        "not-ready": (503, "The model is being loaded, or could not be."),
+        "stopping": (503, "The server is about to stop."),
+        "overloaded": (503, "Too many requests wait already, or their bodies are too large."),
+        "connections-exhausted": (503, "Too many connections are open."),
+        "answer-timeout": (503, "The answer took too long."),
+        "memory-exhausted": (503, "There was not enough memory for the answer."),
+    }
+)
+
+#: Codes of the layers below that can be an answer to a request, by status. A test compares them
+#: with what those layers raise.
+_MODEL_CODES = {
+    400: (
+        *("accept-malformed", "answer-too-large", "array-dtype", "array-empty"),
+        *("array-not-finite", "array-overflow", "array-ragged", "array-shape", "array-width"),
+        *("array-zero-vector", "attributes-malformed", "attributes-too-long", "body-csv"),
+        *("body-dtype", "body-empty", "body-encoding", "body-field-conflict"),
+        *("body-field-missing", "body-field-unknown", "body-id", "body-json", "body-length"),
+        *("body-name-doubled", "body-nesting", "body-no-queries", "body-npy", "body-number"),
+        *("body-ragged", "body-shape", "body-type", "content-type-malformed"),
+        *("exclude-self-needs-ids", "id-type", "id-unknown", "items-column-unknown"),
+        *("items-missing", "n-neighbors-range", "n-neighbors-type", "parameter-conflict"),
+        *("parameter-type", "parameter-unknown", "radius-range", "radius-type", "row-unknown"),
+    ),
+    406: ("accept-ragged", "accept-unsupported"),
+    413: ("body-too-large", "ids-too-many", "rows-too-many"),
+    415: ("content-type-charset", "content-type-parameter", "content-type-unsupported"),
+    500: ("artifact-damaged", "storage-failed"),
+}
+
+#: Every code that an answer may carry, and its status.
+STATUS_OF_CODE = MappingProxyType(
+    {code: status for code, (status, _) in SERVER_CODES.items()}
+    | {code: status for status, codes in _MODEL_CODES.items() for code in codes}
+)
+
+#: Every status that the server answers with.
+STATUSES = tuple(sorted({200, *STATUS_OF_CODE.values()}))
+
+#: Seconds after which to try again, sent with 503.
+RETRY_AFTER_S = 1
+
+
+def status_of(error: KNeighborsError) -> int:
+    """Return the HTTP status of an error.
+
+    Examples
+    --------
+    >>> from kneighbors.errors import ArrayRefused, ArtifactError, BodyRefused
+    >>> status_of(BodyRefused("content-type-unsupported", "…"))
+    415
+    >>> status_of(ArrayRefused("array-not-finite", "…"))
+    400
+    >>> status_of(ArtifactError("artifact-damaged", "…"))
+    500
+    """
+    return STATUS_OF_CODE.get(error.code, 400 if isinstance(error, Refused) else 500)

@@ -1,0 +1,93 @@
+"""What a store can do, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from kneighbors.search.progress import Progress, ignore
+from kneighbors.storage.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object of a listing.
+
+    Attributes
+    ----------
+    address : Address
+        Where it lies.
+    size_bytes : int
+        Its length when it was listed.
+    """
+
+    address: Address
+    size_bytes: int
+
+
+class Store(Protocol):
+    """Objects at addresses. Every failure is a `StorageError` that names the address."""
+
+    def list(self, address: Address) -> Iterator[Entry]:
+        """Yield what lies below a directory or a prefix, at any depth, in the order of names.
+
+        The order is that of the bytes of the full names, the same on disk and on S3. Nothing is
+        yielded for the address itself.
+        """
+
+    def size(self, address: Address) -> int:
+        """Return the length of an object in bytes."""
+
+    def exists(self, address: Address) -> bool:
+        """Tell whether there is an object or, where the address ends in a slash, any below it."""
+
+    def open_read(self, address: Address) -> BinaryIO:
+        """Open an object for reading, from the start or from anywhere (`seek`)."""
+
+    def read(self, address: Address, start: int = 0, stop: int | None = None) -> bytes:
+        """Return the bytes from `start` to `stop`, both within the object."""
+
+    def download(self, address: Address, path: Path, progress: Progress = ignore) -> int:
+        """Copy an object into a file, whole or not at all; return its length in bytes."""
+
+    def put(self, address: Address, data: bytes | bytearray | memoryview) -> None:
+        """Write an object, whole or not at all, over whatever is there."""
+
+    def upload(self, path: Path, address: Address, progress: Progress = ignore) -> int:
+        """Copy a file into an object, whole or not at all; return its length in bytes."""
+
+    def delete(self, address: Address) -> None:
+        """Remove an object; there need be none."""
+
+
+def open_store(address: Address) -> Store:
+    """Return the store that keeps an address.
+
+    Nothing is contacted yet. For S3, the settings of AWS are read from the environment now (see
+    `kneighbors.storage.settings`).
+
+    Raises
+    ------
+    MissingExtra
+        If the address is on S3 and obstore is not installed.
+    StorageError
+        If the settings of AWS contradict each other or name what is not there.
+
+    Examples
+    --------
+    >>> from kneighbors.storage import Address, open_store
+    >>> address = Address.parse(getfixture("tmp_path")) / "greeting.txt"
+    >>> store = open_store(address)
+    >>> store.put(address, b"hello")
+    >>> store.read(address, 1, 3)
+    b'el'
+    """
+    if address.scheme == "s3":
+        from kneighbors.storage.s3 import S3Store
+
+        return S3Store(address.bucket)
+    from kneighbors.storage.local import LocalStore
+
+    return LocalStore()
