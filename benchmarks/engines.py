@@ -69,12 +69,12 @@ def faiss_flat(X: Array) -> Search:
 
 def usearch_exact(X: Array) -> Search:
     """Return USearch's exact search."""
-    from usearch.index import MetricKind, search
+    from usearch.index import search
 
     Y = _normalised(X)
 
     def find(Q: Array, k: int) -> Array:
-        found = search(Y, _normalised(Q), k, MetricKind.IP, exact=True)
+        found = search(Y, _normalised(Q), k, "ip", exact=True)
         return np.atleast_2d(np.asarray(found.keys)).astype(np.int64)
 
     return find

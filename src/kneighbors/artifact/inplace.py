@@ -5,15 +5,13 @@ directory that holds other people's files must not be. There the parts are writt
 is there, under names that are free, and renaming the manifest is the commit: until then the old
 manifest names the old files, from then on the new one names the new.
 
-Before a file is created or becomes superfluous, its name goes into a journal,
-``.kneighbors-<random>.journal``, which the writer keeps locked. The next writer removes what the
-journals of dead writers name, unless the manifest names it too.
+The writer keeps the directory locked (flock), so that there is one at a time. Before a file is
+created or becomes superfluous, its name goes into a journal, ``.kneighbors-<random>.journal``. The
+next writer removes what the journals of dead ones name, unless the manifest names it too.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import secrets
 from contextlib import suppress
@@ -24,11 +22,11 @@ from typing import Self
 from kneighbors.artifact.names import MANIFEST, PART_FILE, UNFINISHED
 from kneighbors.artifact.occupancy import look
 from kneighbors.artifact.partfile import PartFile
-from kneighbors.artifact.staging import is_still, try_lock
+from kneighbors.artifact.staging import try_lock
+from kneighbors.errors import StorageError
 
 _JOURNAL = ".journal"
 _NEW_MANIFEST = ".manifest"
-_ATTEMPTS = 100
 
 
 class InPlaceStage:
@@ -43,6 +41,9 @@ class InPlaceStage:
 
     Raises
     ------
+    StorageError
+        ``artifact-busy`` when another process is writing there, ``artifact-exists`` or
+        ``storage-exists`` when something has appeared there.
     OSError
         When the directory cannot be written to.
     """
@@ -50,15 +51,33 @@ class InPlaceStage:
     def __init__(self, target: Path, overwrite: bool) -> None:
         self._target = target
         self._overwrite = overwrite
-        self._directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._token = secrets.token_hex(8)
         self._files: list[PartFile] = []
+        self._superfluous: list[str] = []
         self._committed = False
+        self._directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _sweep(self._directory, target)
-            self._token, self._journal = _new_journal(self._directory)
+            self._begin()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            journal = self._unfinished(_JOURNAL)
+            self._journal = os.open(journal, flags, 0o666, dir_fd=self._directory)
         except BaseException:
             os.close(self._directory)
             raise
+
+    def _begin(self) -> None:
+        locked = try_lock(self._directory)
+        if locked is False:
+            raise StorageError(
+                "artifact-busy",
+                "Expected to be alone, got another process that saves to this directory.",
+                where=str(self._target),
+                hint="Wait until it has finished.",
+            )
+        look(self._target).refuse(self._target, self._overwrite)
+        # Without locks nobody can tell a dead writer's journal from a living one's.
+        if locked:
+            self._sweep()
 
     def __enter__(self) -> Self:
         return self
@@ -73,15 +92,19 @@ class InPlaceStage:
             for file in self._files:
                 with suppress(OSError):
                     file.abandon()
-                self._unlink(file.name)
-            self._unlink(self._unfinished(_NEW_MANIFEST))
-        self._unlink(self._unfinished(_JOURNAL))
+            self._superfluous = [file.name for file in self._files]
+            self._superfluous.append(self._unfinished(_NEW_MANIFEST))
+        # What cannot be removed now is left to the next writer, and so is the journal then. After
+        # a commit of which the disk did not say that it happened, that is everything.
+        in_doubt = self._committed and kind is not None
+        if not in_doubt and not [n for n in self._superfluous if not self._unlink(n)]:
+            self._unlink(self._unfinished(_JOURNAL))
         os.close(self._journal)
         os.close(self._directory)
 
     def create(self, name: str, block_bytes: int | None = None) -> PartFile:
         """Return a new file of this name, or of one made from it where it is taken."""
-        if name in os.listdir(self._directory):  # noqa: PTH208  a descriptor
+        if name in self._names():
             stem, _, suffix = name.rpartition(".")
             name = f"{stem.partition('.')[0]}.{self._token}.{suffix}"
         self._note([name])
@@ -94,13 +117,7 @@ class InPlaceStage:
         os.unlink(file.name, dir_fd=self._directory)
 
     def commit(self, manifest: bytes) -> None:
-        """Put the manifest in the place of the old one, and remove the old one's files.
-
-        Raises
-        ------
-        StorageError
-            When another writer has put an artifact there meanwhile.
-        """
+        """Put the manifest in the place of the old one; the old one's files are removed at exit."""
         new = self._unfinished(_NEW_MANIFEST)
         file = PartFile(self._directory, new)
         try:
@@ -110,18 +127,14 @@ class InPlaceStage:
             with suppress(OSError):
                 file.abandon()
         os.fsync(self._directory)
-        # One writer at a time from here: what is removed must be what was replaced.
-        with suppress(OSError):
-            fcntl.flock(self._directory, fcntl.LOCK_EX)
         occupied = look(self._target)
         occupied.refuse(self._target, self._overwrite)
         old = sorted(occupied.files - {MANIFEST})
         self._note(old)
         os.rename(new, MANIFEST, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        self._superfluous = old
         self._committed = True
         os.fsync(self._directory)
-        for name in old:
-            self._unlink(name)
 
     def _note(self, names: list[str]) -> None:
         """Write down which files are leftovers if this process dies now."""
@@ -131,48 +144,36 @@ class InPlaceStage:
                 data = data[os.write(self._journal, data) :]
             os.fsync(self._journal)
 
+    def _sweep(self) -> None:
+        """Remove what dead writers left."""
+        kept = look(self._target).files
+        for journal in self._names():
+            if journal.startswith(UNFINISHED) and journal.endswith(_JOURNAL):
+                noted = self._read(journal).decode("ascii", "replace").split("\n")
+                left = {name for name in noted if PART_FILE.fullmatch(name)} - kept
+                left.add(journal.removesuffix(_JOURNAL) + _NEW_MANIFEST)
+                if not [name for name in left if not self._unlink(name)]:
+                    self._unlink(journal)
+
+    def _read(self, name: str) -> bytes:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        number = os.open(name, flags, dir_fd=self._directory)
+        try:
+            return os.pread(number, 1 << 20, 0)
+        finally:
+            os.close(number)
+
+    def _names(self) -> list[str]:
+        return os.listdir(self._directory)  # noqa: PTH208  a descriptor
+
     def _unfinished(self, suffix: str) -> str:
         return f"{UNFINISHED}{self._token}{suffix}"
 
-    def _unlink(self, name: str) -> None:
-        with suppress(OSError):
+    def _unlink(self, name: str) -> bool:
+        try:
             os.unlink(name, dir_fd=self._directory)
-
-
-def _new_journal(directory: int) -> tuple[str, int]:
-    for _ in range(_ATTEMPTS):
-        token = secrets.token_hex(8)
-        name = f"{UNFINISHED}{token}{_JOURNAL}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        number = os.open(name, flags, 0o666, dir_fd=directory)
-        # Between its making and its locking, somebody may have taken it for a leftover.
-        if try_lock(number) is not False and is_still(Path(name), number, directory):
-            return token, number
-        os.close(number)
-    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-
-
-def _sweep(directory: int, target: Path) -> None:
-    """Remove what dead writers left."""
-    for name in os.listdir(directory):
-        if name.startswith(UNFINISHED) and name.endswith(_JOURNAL):
-            with suppress(OSError):
-                _remove_if_dead(directory, name, target)
-
-
-def _remove_if_dead(directory: int, journal: str, target: Path) -> None:
-    number = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        if try_lock(number) is not True or not is_still(Path(journal), number, directory):
-            return
-        noted = os.pread(number, 1 << 20, 0).decode("ascii", "replace").split("\n")
-        kept = look(target).files
-        for name in noted:
-            if PART_FILE.fullmatch(name) and name not in kept:
-                with suppress(OSError):
-                    os.unlink(name, dir_fd=directory)
-        with suppress(OSError):
-            os.unlink(journal.removesuffix(_JOURNAL) + _NEW_MANIFEST, dir_fd=directory)
-        os.unlink(journal, dir_fd=directory)
-    finally:
-        os.close(number)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True

@@ -21,10 +21,10 @@ from kneighbors.artifact.directory import OpenFile, damaged
 from kneighbors.artifact.npy import Header
 from kneighbors.search.rows import FloatArray, RowArray
 
-#: What the system maps around an address that is touched. Reading a row takes 0.55 us and copying it
-#: from the map 0.12, but what was touched counts as memory of the process: rows here and there would
-#: make that the whole corpus after a thousand queries. So rows are read, unless there are as many
-#: as the file has pieces of this size: of a small file, or nearly all of a large one.
+#: What the system maps around an address that is touched. Reading a row takes 0.55 us and copying
+#: it from the map 0.12, but what was touched counts as memory of the process: rows here and there
+#: would make that the whole corpus after a thousand queries. So rows are read, unless there are as
+#: many as the file has pieces of this size: of a small file, or nearly all of a large one.
 _MAPPED_AROUND = 1 << 16
 
 

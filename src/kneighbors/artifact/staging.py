@@ -251,10 +251,10 @@ def try_lock(number: int) -> bool | None:
     return True
 
 
-def is_still(path: Path, number: int, directory: int | None = None) -> bool:
+def is_still(path: Path, number: int) -> bool:
     """Tell whether a name still belongs to an open file."""
     try:
-        named = os.stat(path, dir_fd=directory, follow_symlinks=False)
+        named = path.lstat()
     except FileNotFoundError:
         return False
     return os.path.samestat(named, os.fstat(number))

@@ -99,16 +99,22 @@ def run(arguments: Sequence[str]) -> int:
     int
         See ``kneighbors --help``.
     """
+    try:
+        return _ended(list(arguments))
+    except BrokenPipeError:
+        return _closed_output()
+
+
+def _ended(arguments: list[str]) -> int:
+    """Run one command; whatever ends it becomes a word and an exit code."""
     as_json = "--json" in arguments
     try:
         with interruptible():
-            code = _invoke(list(arguments))
+            code = _invoke(arguments)
             sys.stdout.flush()
             return code
-    except click.UsageError as error:
-        return _usage(error, as_json=as_json)
     except click.ClickException as error:
-        return _usage(click.UsageError(error.message), as_json=as_json)
+        return _usage(error, as_json=as_json)
     except Ended as end:
         return end.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -118,7 +124,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write("terminated\n")
         return EXIT_TERMINATED
     except BrokenPipeError:
-        return _closed_output()
+        raise
     except Exception as error:
         return report(error, as_json=as_json)
 
@@ -135,21 +141,24 @@ def _invoke(arguments: list[str]) -> int:
     return result if isinstance(result, int) else EXIT_OK
 
 
-def _usage(error: click.UsageError, *, as_json: bool) -> int:
+def _usage(error: click.ClickException, *, as_json: bool) -> int:
     if as_json:
         facts = {"code": "usage", "message": error.format_message(), "where": None, "hint": None}
         sys.stdout.write(json.dumps({"error": facts}) + "\n")
+        sys.stdout.flush()
         return EXIT_USAGE
-    if error.ctx is not None:
-        command = error.ctx.command_path
-        sys.stderr.write(f"{error.ctx.get_usage()}\nTry '{command} --help' for help.\n\n")
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        path = context.command_path
+        sys.stderr.write(f"{context.get_usage()}\nTry '{path} --help' for help.\n\n")
     sys.stderr.write(f"error: [usage] {error.format_message()}\n")
     return EXIT_USAGE
 
 
 def _closed_output() -> int:
-    # Python flushes stdout at exit once more; a closed pipe would make it complain.
+    # Python flushes both at exit once more; a closed pipe would make it complain.
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(null, stream.fileno())
     os.close(null)
     return EXIT_BROKEN_PIPE

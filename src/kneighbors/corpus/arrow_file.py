@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from mmap import ACCESS_READ, MADV_DONTNEED, mmap
@@ -28,6 +29,7 @@ _COLUMNS_AT_ONCE = 16
 #: Rows by which a column of text is judged.
 _SAMPLE_ROWS = 16
 _STREAM_MAGIC = b"\xff\xff\xff\xff"
+_STREAM_END = _STREAM_MAGIC + bytes(4)
 
 
 def read_parquet(file: File, wanted: Wanted, sink: Sink) -> None:
@@ -39,18 +41,21 @@ def read_parquet(file: File, wanted: Wanted, sink: Sink) -> None:
         With code ``corpus-columns``, ``corpus-damaged``, ``corpus-dtype``, ``corpus-null``,
         ``corpus-ragged``, ``corpus-shape``, or as texts of vectors in CSV.
     """
+    import pyarrow as pa
     from pyarrow import parquet
 
     # Without these two, a whole column of a row group is read at once: often, the whole file.
     options: Any = {"pre_buffer": False, "buffer_size": _READ_AHEAD_BYTES}
     with (
         _refusing_damage(file, "Parquet"),
-        parquet.ParquetFile(file.path, page_checksum_verification=True, **options) as opened,
+        pa.OSFile(os.fsencode(file.path)) as data,
+        parquet.ParquetFile(data, page_checksum_verification=True, **options) as opened,
     ):
         n_rows, schema = opened.metadata.num_rows, opened.schema_arrow
         if n_rows == 0:
             _pass_over(file, sink)
             return
+        sink.demand_columns(file, schema.names)
         roles = _roles(schema, _sample(opened, schema), wanted, file)
         sink.begin(file, schema.names, roles)
         if roles.vector is None:
@@ -77,6 +82,13 @@ def read_arrow(file: File, wanted: Wanted, sink: Sink) -> None:
         mapped = _mapped(file)
         source = pa.BufferReader(pa.py_buffer(mapped))
         is_stream = mapped[:4] == _STREAM_MAGIC
+        if is_stream and mapped[-len(_STREAM_END) :] != _STREAM_END:
+            # Arrow itself takes a stream that was cut off between two batches for a whole one.
+            raise CorpusRefused(
+                "corpus-truncated",
+                "Expected the mark at the end of an Arrow stream, got none.",
+                where=file.shown,
+            )
         opened = pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
         for n, batch in enumerate(opened if is_stream else _batches_of_file(opened)):
             if batch.num_rows == 0:
@@ -84,6 +96,7 @@ def read_arrow(file: File, wanted: Wanted, sink: Sink) -> None:
             # Nothing in it may lead Arrow out of its buffers.
             batch.validate(full=True)
             if roles is None:
+                sink.demand_columns(file, opened.schema.names)
                 roles = _roles(opened.schema, batch, wanted, file)
                 sink.begin(file, opened.schema.names, roles)
             _add_vectors(_slices(batch, mapped), roles, 0, file, sink)

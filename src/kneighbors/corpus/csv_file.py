@@ -50,7 +50,7 @@ def read_csv(file: File, wanted: Wanted, sink: Sink) -> None:
     with _opened(file) as (text, raw):
         for block in blocks(text, file.shown):
             if layout is None:
-                layout = layout_of(block, wanted)
+                layout = layout_of(block, wanted, lambda names: sink.demand_columns(file, names))
                 sink.begin(file, layout.names, layout.roles)
                 block = block.without_first(1 if layout.has_header else 0)
                 if not block.data:
@@ -114,7 +114,7 @@ def _table(block: Block, layout: Layout) -> pa.Table | None:
         quoted_strings_can_be_null=False,
     )
     parse = csv.ParseOptions(newlines_in_values=block.has_line_in_cell, ignore_empty_lines=False)
-    for size in (_THREAD_BYTES, len(block.data) + 1):
+    for size in sorted({min(_THREAD_BYTES, len(block.data) + 1), len(block.data) + 1}):
         read = csv.ReadOptions(column_names=names, block_size=size)
         try:
             table = csv.read_csv(pa.BufferReader(block.data), read, parse, convert)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kneighbors.corpus.numerals import could_be_number, is_number
@@ -36,8 +36,19 @@ class Layout:
     roles: Roles
 
 
-def layout_of(block: Block, wanted: Wanted) -> Layout:
+def layout_of(
+    block: Block, wanted: Wanted, demand: Callable[[Sequence[str]], None] = lambda names: None
+) -> Layout:
     """Decide the layout of a CSV by its first two records.
+
+    Parameters
+    ----------
+    block : Block
+        The first of the file.
+    wanted : Wanted
+        What the caller asked for.
+    demand : callable, optional
+        Gets the names before their roles are decided, to refuse them if it has to.
 
     The first record is a header unless one of its cells is a number that no column would be
     called: one with a point or an exponent, or an integer that does not count on from 0 or 1. A
@@ -62,6 +73,7 @@ def layout_of(block: Block, wanted: Wanted) -> Layout:
     has_header = _is_header(first, second, where)
     sample = second if has_header else first
     names = tuple(first) if has_header else tuple(f"column_{n + 1}" for n in range(len(first)))
+    demand(names)
     if sample is None:
         raise CorpusRefused("corpus-empty", "Expected rows, got a header alone.", where=block.shown)
     kinds = [_kind(text) for text in sample]

@@ -6,7 +6,8 @@ The rule, in this order; whatever it cannot decide is refused, and the refusal n
 2. A column named ``review_vector``; else the only column that holds vectors, as lists of numbers
    or as texts such as ``[0.1 0.2]``. Lists of floats go before lists of integers.
 3. Columns of numbers whose names end in consecutive integers after one common text: ``0, 1, 2``,
-   ``d0, d1``, ``dim_000, dim_001``, ``x1, x2``. They are put in the order of their integers.
+   ``d0, d1``, ``dim_000, dim_001``, ``x1, x2``. They are put in the order of their integers. One
+   that holds something else is a fault of the file, unless most of them do.
 4. Without names (CSV without a header): all columns of numbers.
 """
 
@@ -155,7 +156,7 @@ def _vector(
     numbers = [name for name in _of_kind(free, "number") if not is_index_name(name)]
     if not has_names and numbers:
         return None, tuple(numbers)
-    series = list(_series(numbers))
+    series = list(_series([column.name for column in free], set(numbers)))
     if len(series) == 1:
         return None, series[0]
     if series:
@@ -195,11 +196,16 @@ def _asked_for(asked: Sequence[str] | str, names: list[str], where: str) -> tupl
     return tuple(asked)
 
 
-def _series(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the names that share a text before consecutive integers, two or more of them."""
+def _series(names: Iterable[str], numbers: set[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the names that share a text before consecutive integers, two or more of them.
+
+    At least half of them must be of columns of numbers: one that is none is a fault to be named,
+    and not a reason to overlook the rest.
+    """
     for found in _numbered(names).values():
-        if len(found) > 1 and not _gaps(found):
-            yield tuple(name for _, name in sorted(found))
+        members = tuple(name for _, name in sorted(found))
+        if len(members) > 1 and not _gaps(found) and 2 * len(numbers & set(members)) >= len(found):
+            yield members
 
 
 def _numbered(names: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
@@ -218,7 +224,7 @@ def _gaps(found: list[tuple[int, str]]) -> str:
         if after == before:
             return f"{after} occurs twice"
         if after > before + 1:
-            return f"{before + 1} is missing or no number"
+            return f"{before + 1} is missing"
     return ""
 
 

@@ -77,21 +77,17 @@ class Sink:
         """Number of the next row in the file that is being read."""
         return self.matrix.n_rows - self._first_row
 
-    def begin(self, file: File, names: Sequence[str] = (), roles: Roles | None = None) -> None:
-        """Start a file; `roles` is None if it has no columns.
+    def demand_columns(self, file: File, names: Sequence[str]) -> None:
+        """Refuse a file whose columns are not those of the first file.
 
         Raises
         ------
         CorpusRefused
-            With code ``corpus-schema`` if its columns are not those of the first file.
+            With code ``corpus-schema``.
         """
-        self._file = file
-        self._first_row = self.matrix.n_rows
-        if roles is None:
-            return
         if self._first is None:
-            self._first = file, frozenset(names), roles
-        first, first_names, first_roles = self._first
+            return
+        first, first_names, _ = self._first
         odd = sorted(first_names ^ set(names))
         if odd:
             raise CorpusRefused(
@@ -100,7 +96,25 @@ class Sink:
                 f"{', '.join(map(ascii, odd[:5]))}{', ...' if len(odd) > 5 else ''}.",
                 where=file.shown,
             )
-        if (roles.vector, roles.dimensions) != (first_roles.vector, first_roles.dimensions):
+
+    def begin(self, file: File, names: Sequence[str] = (), roles: Roles | None = None) -> None:
+        """Start a file; `roles` is None if it has no columns.
+
+        Raises
+        ------
+        CorpusRefused
+            With code ``corpus-schema`` if its columns are not those of the first file, or the
+            vector is in others of them.
+        """
+        self._file = file
+        self._first_row = self.matrix.n_rows
+        if roles is None:
+            return
+        if self._first is None:
+            self._first = file, frozenset(names), roles
+        self.demand_columns(file, names)
+        first, _, expected = self._first
+        if (roles.vector, roles.dimensions) != (expected.vector, expected.dimensions):
             raise CorpusRefused(
                 "corpus-schema",
                 f"Expected the vector in the same columns as in {first.shown}, got it in others.",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kneighbors.errors import ItemsRefused
+from kneighbors.errors import ArtifactError, ItemsRefused
 from kneighbors.items.quoting import quoted, rows_named
 from kneighbors.search.rows import RowArray
 
@@ -89,10 +89,18 @@ class IntegerIds:
         values = whole_numbers(ids, "an integer id")
         # What 64 bits do not hold is no id; the nearest that they hold stands in for it.
         wanted = np.array([min(max(v, _SMALLEST), _LARGEST) for v in values], dtype=np.int64)
-        places = np.searchsorted(self._ids, wanted, sorter=self._order)
-        rows = np.asarray(self._order[np.minimum(places, len(self) - 1)])
+        try:
+            places = np.searchsorted(self._ids, wanted, sorter=self._order)
+            rows = np.asarray(self._order[np.minimum(places, len(self) - 1)])
+            found = self._ids[rows]
+        except (ValueError, IndexError) as error:
+            raise ArtifactError(
+                "artifact-invalid",
+                "Expected arrays that a catalogue wrote, got others.",
+                where="the order of the ids",
+            ) from error
         too_wide = [not _SMALLEST <= value <= _LARGEST for value in values]
-        (wrong,) = np.nonzero((self._ids[rows] != wanted) | np.array(too_wide, dtype=np.bool_))
+        (wrong,) = np.nonzero((found != wanted) | np.array(too_wide, dtype=np.bool_))
         if wrong.size:
             place = int(places[wrong[0]])
             near = self._order[max(place - 1, 0) : place + 1]

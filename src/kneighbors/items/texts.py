@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kneighbors.errors import ArtifactError
 from kneighbors.items.numbers import doubled_id, unknown_id, wrong_type
 from kneighbors.items.spelling import SAMPLE, nearest
 from kneighbors.search.rows import RowArray
@@ -97,10 +98,18 @@ class TextIds:
 
     def ids_of(self, rows: RowArray) -> list[str]:
         """Return the ids of rows."""
-        return [self._bytes_of(int(row)).decode() for row in rows]
+        try:
+            return [self._bytes_of(int(row)).decode() for row in rows]
+        except UnicodeDecodeError as error:
+            raise _forged("text") from error
 
     def _bytes_of(self, row: int) -> bytes:
-        return self._text[self._offsets[row] : self._offsets[row + 1]].tobytes()
+        if not 0 <= row < len(self):
+            raise _forged("order")
+        start, stop = int(self._offsets[row]), int(self._offsets[row + 1])
+        if not (0 <= start < stop <= len(self._text) and stop - start <= LONGEST_BYTES):
+            raise _forged("offsets")
+        return self._text[start:stop].tobytes()
 
     def _find(self, ids: Sequence[str]) -> RowArray:
         """Return the row of each text, or -1."""
@@ -160,6 +169,15 @@ def hashes_of(texts: Iterable[bytes], count: int) -> NDArray[np.uint64]:
             buffer = bytearray()
     hashes[done:] = np.frombuffer(buffer, dtype="<u8")
     return hashes
+
+
+def _forged(what: str) -> ArtifactError:
+    """Return the refusal of stored arrays that no catalogue ever wrote."""
+    return ArtifactError(
+        "artifact-invalid",
+        "Expected arrays that a catalogue wrote, got others.",
+        where=f"the {what} of the ids",
+    )
 
 
 def _encoded(value: str) -> bytes:

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from kneighbors.server.board import Slot, State
 from kneighbors.server.logs import LOG
 
-_COURTESY_S = 0.002  # that another worker, with fewer connections, gets to take one
+_COURTESY_S = 0.01  # that another worker, with fewer connections, gets to take one
+_IMPATIENT_S = 0.1  # without courtesy, after the other has not used it: it is busy
 _EXHAUSTED_S = 0.5  # after which to try again when there are no descriptors left
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _OTHERS = frozenset({State.LOADING, State.READY, State.FAILED})
@@ -45,6 +46,7 @@ class Acceptor:
         self._slot = slot
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
+        self._impatient_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         listener.setblocking(False)
         self._listen()
@@ -69,14 +71,16 @@ class Acceptor:
     def _on_connection(self) -> None:
         own = self._slot.connections
         slots = self._slot.board.slots
-        if any(slot.connections < own for slot in slots if slot.state in _OTHERS):
-            self._wait(_COURTESY_S, self._take_one)
+        is_ahead = any(slot.connections < own for slot in slots if slot.state in _OTHERS)
+        if is_ahead and self._loop.time() >= self._impatient_until:
+            self._wait(_COURTESY_S, self._after_courtesy)
         else:
             self._accept()
 
-    def _take_one(self) -> None:
+    def _after_courtesy(self) -> None:
         self._listen()
-        self._accept()
+        if self._accept():
+            self._impatient_until = self._loop.time() + _IMPATIENT_S
 
     def _accept(self) -> bool:
         """Take one connection; return whether there was one."""

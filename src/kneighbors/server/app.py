@@ -6,6 +6,7 @@ server will do as well.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -132,6 +133,9 @@ class _Exchange:
         self.telemetry.add("kneighbors_in_flight", 1.0)
         try:
             await app(self.scope, receive, self.send)
+        except asyncio.CancelledError:
+            # The server stops and cannot wait any longer.
+            await self._fail(HTTPRefused("stopping", "Expected to answer before the server stops."))
         except Exception as error:
             await self._fail(error)
         finally:
@@ -155,7 +159,7 @@ class _Exchange:
                 self.endpoint.fail(error)
         return answer
 
-    async def _fail(self, error: Exception) -> None:
+    async def _fail(self, error: BaseException) -> None:
         # What Starlette's handlers answered has been noted there, and is raised again by it.
         if self.status:
             return

@@ -1,8 +1,8 @@
 """How many cores there are for us, and how many threads a matrix product takes of them.
 
-A server forks after numpy is loaded, when the environment variables that BLAS reads have been
-read already; so the number is set in each worker by calling into the library that is loaded.
-Nothing here may run a product: a process that has run one must not fork.
+When a server starts, numpy is loaded and has read the environment variables already; so the number
+is set by calling into the library that is loaded, before the fork, and the workers inherit it.
+Nothing here runs a product: a process that has run one must not fork.
 """
 
 from __future__ import annotations

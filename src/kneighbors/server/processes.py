@@ -22,7 +22,6 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from kneighbors.server.board import Board, Slot
-from kneighbors.server.cores import set_blas_threads
 from kneighbors.server.logs import LOG
 from kneighbors.server.serving import GracefulServer
 from kneighbors.server.settings import Settings
@@ -69,7 +68,6 @@ class ModelWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until told to stop."""
         serving: Serving = self.app.serving
-        set_blas_threads(serving.settings.blas_thread_count)
         sys.setswitchinterval(_SWITCH_S)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(serving))

@@ -56,7 +56,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._held = b""
         self._in_body = False
         self.is_ending = False  # nothing is read any more
-        self._is_last = False  # the client sends nothing more, or must not
+        self._is_last = False  # the client sends nothing more
         self._is_draining = False
         if len(self.connections) > settings.max_connections:
             self._refuse(
@@ -81,6 +81,7 @@ class StrictProtocol(HttpToolsProtocol):
         if self.is_ending or self._in_body or not (self._is_busy or self._held):
             return False
         self._is_last = True
+        self._decide_on_keeping()
         return bool(self._real.can_write_eof())
 
     @property
@@ -96,6 +97,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         try:
             self._advance(data)
+            self._decide_on_keeping()
         except HTTPRefused as refused:
             self._refuse(refused)
         except HttpParserError:
@@ -111,10 +113,13 @@ class StrictProtocol(HttpToolsProtocol):
                 if len(self._held) > _HELD_BYTES:
                     self.flow.pause_reading()
                 return
-            elif self._is_last:
-                return
             else:
                 data = self._take_head(data)
+
+    def _decide_on_keeping(self) -> None:
+        """Announce the end of the connection with the answer to the last request on it."""
+        if self._is_busy and (self._is_draining or self._is_last):
+            self.cycle.keep_alive = self._may_be_kept and bool(self._held)
 
     def _take_head(self, data: bytes) -> bytes:
         head, rest = self._gate.head(data)
@@ -169,9 +174,9 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.scope["method"] = self._method.decode("ascii")
         connection = b",".join(v for n, v in self.headers if n == b"connection").lower()
-        wants_end = b"close" in [token.strip(b" \t") for token in connection.split(b",")]
-        if wants_end or self._is_draining or self._is_last:
+        if b"close" in [token.strip(b" \t") for token in connection.split(b",")]:
             self.cycle.keep_alive = False
+        self._may_be_kept = self.cycle.keep_alive
 
     # Answers
 
@@ -223,7 +228,7 @@ class StrictProtocol(HttpToolsProtocol):
         if self.is_ending:
             return
         if self._is_busy:
-            self.cycle.keep_alive = bool(self._held)
+            self._decide_on_keeping()
         elif not self._in_body and not self._gate.has_begun:
             self._timer.start(_DRAIN_IDLE_S, self._idle_is_over)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kneighbors.errors import ParameterRefused, missing_extra
 from kneighbors.server import logs
 from kneighbors.server.board import Board, Slot
+from kneighbors.server.cores import set_blas_threads
 from kneighbors.server.logs import LOG
 from kneighbors.server.opening import check_model, opener_of, room_for
 from kneighbors.server.settings import Settings
@@ -161,6 +162,9 @@ def _run(make_app: AppMaker, settings: Settings, announce: Callable[[str], None]
         name = Path(settings.model).name or settings.model
         announce(f"Serving {name} on {url} ({workers}). Stop with Ctrl+C.")
 
+    # Here rather than in the workers: told so, a fresh OpenBLAS starts as many threads as there are
+    # cores, and then uses some of them.
+    set_blas_threads(settings.blas_thread_count)
     serving = Serving(make_app, settings, board, on_ready)
     # What the parent has made stays shared with the workers as long as nobody writes to it.
     gc.collect()

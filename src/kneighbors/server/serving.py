@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kneighbors.server.app import ASGIApp
 
 _POLL_S = 0.01
-_CANCELLED_S = 1.0  # what is cancelled at the deadline gets this long to notice
+_CANCELLED_S = 1.0  # what is cancelled at the deadline gets this long to say so
 
 
 class GracefulServer(Server):
@@ -134,8 +134,9 @@ class GracefulServer(Server):
             self._settings.drain_timeout_s,
         )
         for task in list(state.tasks):
-            task.cancel()
+            task.cancel()  # which makes the application say 503
+        deadline = time.monotonic() + _CANCELLED_S
+        while (state.connections or state.tasks) and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_S)
         for connection in list(state.connections):
             connection.transport.abort()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=_CANCELLED_S)

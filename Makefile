@@ -1,0 +1,58 @@
+# Every target sets up what it needs: a virtual environment in .venv, made once and kept current.
+# Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types unit test-slow test-lowest format docs clean
+
+PYTHON ?=
+ARGS ?=
+environment := PYTHON='$(PYTHON)' scripts/environment
+bin := .venv/bin
+step := scripts/step
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: ## Fit, save, serve and query 180,000 generated wines
+	@$(environment) run
+	@$(bin)/kneighbors demo $(ARGS)
+
+test: lint types unit ## Run all checks: lint, types and tests
+
+check: test ## The same, before you hand in a change
+
+lint: ## Check style and formatting
+	@$(environment) test
+	@$(step) 'ruff check' $(bin)/ruff check .
+	@$(step) 'ruff format' $(bin)/ruff format --check .
+
+types: ## Check types
+	@$(environment) test
+	@$(step) mypy $(bin)/mypy
+
+unit: ## Run the tests only
+	@$(environment) test
+	@$(step) pytest $(bin)/python -m pytest -n 2 -m 'not slow' $(ARGS)
+
+test-slow: ## Run all tests, the slow ones too
+	@$(environment) test
+	@$(step) pytest $(bin)/python -m pytest -n 2 --timeout 3600 $(ARGS)
+
+test-lowest: ## Run the tests with the oldest versions that are supported
+	@$(environment) lowest
+	@$(step) pytest .venv-lowest/bin/python -m pytest -n 2 -m 'not slow' $(ARGS)
+
+format: ## Format the code, and mend what can be mended
+	@$(environment) test
+	@$(bin)/ruff check --fix .
+	@$(bin)/ruff format .
+
+docs: ## Build the documentation into site/
+	@$(environment) docs
+	@$(step) mkdocs $(bin)/mkdocs build --strict $(ARGS)
+
+clean: ## Remove environments, caches and what was built
+	@rm -rf .venv .venv-lowest .venv*.lock build dist site .hypothesis
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache
+	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,57 @@
+"""docs/reference/cli.md holds the help of every command, word by word.
+
+``KNEIGHBORS_UPDATE_REFERENCE=1 pytest tests/cli/test_reference.py`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from kneighbors.cli.app import COMMANDS
+from support.cli_run import Runner
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+UPDATE = os.environ.get("KNEIGHBORS_UPDATE_REFERENCE") == "1"
+CALLS = ["kneighbors --help", *(f"kneighbors {name} --help" for name in COMMANDS), "serve --help"]
+
+
+def block(call: str, text: str) -> str:
+    return f"```text\n$ {call}\n{text.rstrip()}\n```"
+
+
+def helped(cli: Runner, call: str) -> str:
+    if call.startswith("kneighbors "):
+        return cli(*call.split()[1:]).out
+    from kneighbors.cli.container import run
+
+    assert run(["--help"]) == 0
+    return cli.written()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_the_page_holds_the_help_word_by_word(
+    cli: Runner, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    wanted = block(call, helped(cli, call))
+    page = PAGE.read_text(encoding="utf-8")
+    if UPDATE:
+        page = re.sub(
+            rf"```text\n\$ {re.escape(call)}\n.*?```", lambda _: wanted, page, flags=re.DOTALL
+        )
+        PAGE.write_text(page, encoding="utf-8")
+    assert wanted in page
+
+
+def test_the_page_explains_every_exit_code() -> None:
+    from kneighbors.cli import failures
+
+    page = PAGE.read_text(encoding="utf-8")
+    codes = [value for name, value in vars(failures).items() if name.startswith("EXIT_")]
+    assert len(codes) == 6
+    for code in codes:
+        assert f"| {code} |" in page
