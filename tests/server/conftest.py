@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from support.server_process import ServerProcess
 N_SAMPLES, N_FEATURES = 400, 16
 
 #: Deadlines that tests can wait for.
-SHORT = {
+SHORT: dict[str, Any] = {
     "header_timeout_s": 1.0,
     "body_timeout_s": 1.0,
     "write_timeout_s": 1.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,10 @@ def test_a_client_that_has_closed_its_half_is_answered(server: ServerProcess) ->
     assert (200, 200, b"") == (first.status, second.status, rest)
 
 
+def has(server: ServerProcess, sample: str, value: float) -> bool:
+    return server.metric(sample) == value
+
+
 def reset(s: socket.socket) -> None:
     """Close so that the other side gets an error."""
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -105,7 +110,7 @@ def test_a_client_that_leaves_harms_nobody(
     assert 200 == server.ping()
     for name, own in (("connections", 1), ("in_flight", 1), ("buffered_bytes", 0)):
         sample = f"kneighbors_{name}"
-        wait_for(lambda s=sample, o=own: server.metric(s) == o, f"{sample} to be {own}")
+        wait_for(partial(has, server, sample, own), f"{sample} to be {own}")
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_body_is_counted(server: ServerProcess) -> None:

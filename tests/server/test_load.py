@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
@@ -134,17 +133,17 @@ def test_connections_are_shared_out_among_the_workers(artifact: Path, tmp_path: 
 def test_a_worker_has_the_threads_it_was_told_to(tmp_path: Path, blas_threads: int) -> None:
     if blas_threads > available_cores():
         pytest.skip("a BLAS starts no more threads than there are cores")
-    X = np.random.default_rng(0).standard_normal((400, 16))
+    X = np.random.default_rng(0).standard_normal((4000, 256))
     plain = tmp_path / "plain"
     save(plain, ExactIndex.build(ArrayRows(X), "cosine"))  # items would bring pyarrow's threads
     with ServerProcess(
         tmp_path, plain, workers=1, threads=3, blas_threads=blas_threads, max_body_bytes=1 << 20
     ) as server:
-        body = json.dumps({"instances": [[1.0] * 16] * 5000, "k": 5}).encode()
+        body = json.dumps({"instances": [[1.0] * 256] * 400, "k": 5}).encode()
         assert 200 == server.request("POST", "/invocations", body)[0]
         (pid,) = server.workers()
         # The event loop's, three that search, and what the BLAS adds to the one that calls it.
-        assert 1 + 3 + blas_threads - 1 == len(os.listdir(f"/proc/{pid}/task"))
+        assert 1 + 3 + blas_threads - 1 == len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 def test_the_workers_map_one_copy(artifact: Path, tmp_path: Path) -> None:

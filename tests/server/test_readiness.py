@@ -194,32 +194,6 @@ def test_listening_beyond_loopback_is_said_loudly(artifact: Path, tmp_path: Path
         assert 200 == server.ping()
 
 
-def test_the_container_serves_its_model_on_the_port_it_is_told(
-    artifact: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(artifact, tmp_path / "model")
-    port = free_port()
-    environment = {
-        "PYTHONPATH": str(ROOT / "src"),
-        "SAGEMAKER_BASE_DIR": str(tmp_path),
-        "SAGEMAKER_BIND_TO_PORT": str(port),
-        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
-        "KNEIGHBORS_HOST": "127.0.0.1",
-    }
-    program = "import sys; from kneighbors.server.run import serve_container as s; sys.exit(s())"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert f"Serving model on http://127.0.0.1:{port} (1 worker). Stop with Ctrl+C.\n" == line
-    finally:
-        process.terminate()
-        assert 0 == process.wait(20)
-        process.stdout.close()
-
-
 def test_without_the_extra_one_line_says_how_to_get_it(artifact: Path) -> None:
     program = (
         "import sys; sys.modules['uvicorn'] = None\n"

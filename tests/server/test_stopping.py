@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,7 @@ def test_a_signal_at_any_moment_of_the_start_leaves_nobody_behind(
             # Before Python has run a line of ours, the signal's own default ends the process.
             assert server.process.wait(10) in (0, -signal.SIGTERM)
         group = server.process.pid
-        wait_for(lambda group=group: _is_empty(group), "the process group to end", 5)
+        wait_for(partial(_is_empty, group), "the process group to end", 5)
 
 
 def _is_empty(group: int) -> bool:

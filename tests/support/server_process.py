@@ -61,7 +61,7 @@ class ServerProcess:
         **settings: Any,
     ) -> None:
         self._out, self._err = folder / "out.txt", folder / "err.txt"
-        settings = {"port": 0, "model": str(model)} | settings
+        settings = {"port": 0, "model": str(model), **settings}
         variables = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(

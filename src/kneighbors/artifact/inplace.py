@@ -22,8 +22,7 @@ from typing import Self
 from kneighbors.artifact.names import MANIFEST, PART_FILE, UNFINISHED
 from kneighbors.artifact.occupancy import look
 from kneighbors.artifact.partfile import PartFile
-from kneighbors.artifact.staging import try_lock
-from kneighbors.errors import StorageError
+from kneighbors.artifact.staging import lock_directory, try_lock
 
 _JOURNAL = ".journal"
 _NEW_MANIFEST = ".manifest"
@@ -55,29 +54,16 @@ class InPlaceStage:
         self._files: list[PartFile] = []
         self._superfluous: list[str] = []
         self._committed = False
-        self._directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._directory = lock_directory(target, 0)
         try:
-            self._begin()
+            look(target).refuse(target, overwrite)
+            self._sweep()
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             journal = self._unfinished(_JOURNAL)
             self._journal = os.open(journal, flags, 0o666, dir_fd=self._directory)
         except BaseException:
             os.close(self._directory)
             raise
-
-    def _begin(self) -> None:
-        locked = try_lock(self._directory)
-        if locked is False:
-            raise StorageError(
-                "artifact-busy",
-                "Expected to be alone, got another process that saves to this directory.",
-                where=str(self._target),
-                hint="Wait until it has finished.",
-            )
-        look(self._target).refuse(self._target, self._overwrite)
-        # Without locks nobody can tell a dead writer's journal from a living one's.
-        if locked:
-            self._sweep()
 
     def __enter__(self) -> Self:
         return self
@@ -146,6 +132,9 @@ class InPlaceStage:
 
     def _sweep(self) -> None:
         """Remove what dead writers left."""
+        if try_lock(self._directory) is None:
+            # Without locks nobody can tell a dead writer's journal from a living one's.
+            return
         kept = look(self._target).files
         for journal in self._names():
             if journal.startswith(UNFINISHED) and journal.endswith(_JOURNAL):

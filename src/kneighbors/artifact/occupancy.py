@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,9 @@ from pathlib import Path
 from kneighbors.artifact.manifest import FORMAT, MAX_MANIFEST_BYTES
 from kneighbors.artifact.names import COMPANY, MANIFEST, PART_FILE, UNFINISHED
 from kneighbors.errors import StorageError
+
+#: How often something is looked at anew that changes while it is being looked at.
+_ATTEMPTS = 100
 
 
 class Kind(Enum):
@@ -65,33 +69,78 @@ class Occupancy:
 
 
 def look(path: Path) -> Occupancy:
-    """Tell what is at a path. A damaged manifest counts as one if it still says what it is."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return Occupancy(Kind.NOTHING)
-    if not stat.S_ISDIR(status.st_mode):
-        return Occupancy(Kind.OTHER)
-    entries = frozenset(entry.name for entry in path.iterdir())
+    """Tell what is at a path. A damaged manifest counts as one if it still says what it is.
+
+    Raises
+    ------
+    OSError
+        When the path cannot be looked at.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            return Occupancy(Kind.NOTHING)
+        if not stat.S_ISDIR(status.st_mode):
+            return Occupancy(Kind.OTHER)
+        try:
+            directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            before = _identity(directory)
+            seen = _look_into(directory)
+            # While somebody replaces it, the names of one artifact meet the manifest of another.
+            if before == _identity(directory) and _is_at(path, directory):
+                return seen
+        finally:
+            os.close(directory)
+    return Occupancy(Kind.OTHER)
+
+
+def _look_into(directory: int) -> Occupancy:
+    entries = frozenset(os.listdir(directory))
     if not entries:
         return Occupancy(Kind.EMPTY)
-    known = _files_of_artifact(path / MANIFEST) if MANIFEST in entries else None
+    known = _files_of_artifact(directory) if MANIFEST in entries else None
     if known is not None:
         return Occupancy(Kind.ARTIFACT, entries & known, entries - known)
     # Unfinished work of a writer in place: its journal tells which files are leftovers.
-    journals = [name for name in entries if name.startswith(UNFINISHED)]
-    rest = entries - COMPANY - set(journals)
+    journals = {name for name in entries if name.startswith(UNFINISHED)}
+    rest = entries - COMPANY - journals
     if not rest or (journals and all(PART_FILE.fullmatch(name) for name in rest)):
         return Occupancy(Kind.VACANT, company=entries)
     return Occupancy(Kind.OTHER)
 
 
-def _files_of_artifact(manifest: Path) -> frozenset[str] | None:
-    """Return the files that a manifest names, itself included; None if it is not one of ours."""
-    if not manifest.is_file() or manifest.is_symlink():
+def _identity(directory: int) -> tuple[int, int] | None:
+    """Tell the manifest in a directory from one that took its place."""
+    try:
+        status = os.stat(MANIFEST, dir_fd=directory, follow_symlinks=False)
+    except OSError:
         return None
-    with manifest.open("rb") as file:
-        data = file.read(MAX_MANIFEST_BYTES + 1)
+    return status.st_ino, status.st_ctime_ns
+
+
+def _is_at(path: Path, directory: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(directory))
+    except FileNotFoundError:
+        return False
+
+
+def _files_of_artifact(directory: int) -> frozenset[str] | None:
+    """Return the files that a manifest names, itself included; None if it is not one of ours."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        number = os.open(MANIFEST, flags, dir_fd=directory)
+    except OSError:
+        return None
+    try:
+        is_file = stat.S_ISREG(os.fstat(number).st_mode)
+        data = os.pread(number, MAX_MANIFEST_BYTES, 0) if is_file else b""
+    finally:
+        os.close(number)
     try:
         fields = json.loads(data)
         parts = fields["parts"].values() if fields["format"] == FORMAT else None

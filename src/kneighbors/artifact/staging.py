@@ -14,6 +14,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
@@ -25,12 +26,18 @@ from kneighbors.artifact.exchange import exchange
 from kneighbors.artifact.names import MANIFEST, UNFINISHED
 from kneighbors.artifact.occupancy import Kind, look
 from kneighbors.artifact.partfile import PartFile
+from kneighbors.errors import StorageError
 
 #: Ends the name of an old artifact that was renamed to make room.
 ASIDE = "-old"
 
-#: How often a name or a lock is tried for that another process snatches away.
+#: How often a name is tried for that another process snatches away.
 _ATTEMPTS = 100
+
+#: Who replaces an artifact that was replaced a moment ago waits until its predecessor has removed
+#: the one before.
+_PATIENCE_S = 10.0
+_BETWEEN_TRIES_S = 0.005
 
 
 class Stage(Protocol):
@@ -70,6 +77,7 @@ class SiblingStage:
         self._target = target
         self._overwrite = overwrite
         self._files: list[PartFile] = []
+        self._old = -1
         self._path, self._number = make_locked(target, os.mkdir)
 
     def __enter__(self) -> Self:
@@ -87,6 +95,8 @@ class SiblingStage:
         # After the commit it is the old artifact, if anything, that has this name.
         remove(self._path)
         os.close(self._number)
+        if self._old >= 0:
+            os.close(self._old)
 
     def create(self, name: str, block_bytes: int | None = None) -> PartFile:
         """Return a new file of this name."""
@@ -132,6 +142,8 @@ class SiblingStage:
         sync_directory(self._target.parent)
 
     def _replace(self) -> None:
+        # Locked, so that nobody takes the old one for a leftover as soon as it has our name.
+        self._old = lock_directory(self._target, _PATIENCE_S)
         if not exchange(str(self._path), str(self._target)):
             self._replace_in_two_steps()
             return
@@ -145,19 +157,13 @@ class SiblingStage:
     def _replace_in_two_steps(self) -> None:
         """Replace the artifact where names cannot be exchanged: for an instant there is none."""
         aside = self._path.with_name(self._path.name + ASIDE)
-        number = os.open(self._target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._target.rename(aside)
         try:
-            # Locked, so that nobody takes it for a leftover meanwhile.
-            try_lock(number)
-            self._target.rename(aside)
-            try:
-                self._path.rename(self._target)
-            except BaseException:
-                aside.rename(self._target)
-                raise
-            remove(aside)
-        finally:
-            os.close(number)
+            self._path.rename(self._target)
+        except BaseException:
+            aside.rename(self._target)
+            raise
+        remove(aside)
 
 
 def prefix_of(target: Path) -> str:
@@ -228,6 +234,40 @@ def _remove_if_dead(path: Path, target: Path) -> None:
             remove(path)
     finally:
         os.close(number)
+
+
+def lock_directory(path: Path, patience_s: float) -> int:
+    """Return a descriptor of the directory at a path that holds its lock.
+
+    Parameters
+    ----------
+    path : Path
+        The directory.
+    patience_s : float
+        How long to wait for another writer, in seconds.
+
+    Raises
+    ------
+    StorageError
+        ``artifact-busy`` when another one has the lock all that time.
+    OSError
+        When there is no directory.
+    """
+    give_up = time.monotonic() + patience_s
+    while True:
+        number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # A directory that was replaced while it was being locked is not the one that counts.
+        if try_lock(number) is not False and is_still(path, number):
+            return number
+        os.close(number)
+        if time.monotonic() > give_up:
+            raise StorageError(
+                "artifact-busy",
+                "Expected to be alone, got another writer that saves to this directory.",
+                where=str(path),
+                hint="Wait until it has finished.",
+            )
+        time.sleep(_BETWEEN_TRIES_S)
 
 
 def remove(path: Path) -> None:

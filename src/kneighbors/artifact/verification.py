@@ -90,11 +90,16 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     for _ in range(_ATTEMPTS):
         directory = Directory(source)
         seen = directory.identity_of(MANIFEST)
-        reports = _reports(Opened(directory), progress or ignore)
+        try:
+            reports = _reports(Opened(directory), progress or ignore)
+        except KNeighborsError:
+            if is_current(directory, seen):
+                raise
+            continue
         # Of an artifact that is replaced meanwhile, the old files vanish one after the other.
-        if is_current(directory, seen) or all(report.is_whole for report in reports):
-            break
-    return reports
+        if all(report.is_whole for report in reports) or is_current(directory, seen):
+            return reports
+    return _reports(Opened(Directory(source)), progress or ignore)
 
 
 def _reports(opened: Opened, progress: Progress) -> list[PartReport]:

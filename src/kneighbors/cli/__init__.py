@@ -18,6 +18,9 @@ def main() -> None:
         from kneighbors.cli.app import run
     except ModuleNotFoundError as error:
         sys.exit(_missing(error, ("click",), "cli"))
+    except KeyboardInterrupt:
+        # Interrupted before `run` could see to it.
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))
 
 

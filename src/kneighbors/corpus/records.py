@@ -70,9 +70,18 @@ class Block:
         return _positions(self.data, _QUOTE)
 
     @cached_property
+    def _feeds(self) -> NDArray[np.int64]:
+        return _positions(self.data, _LF)
+
+    @property
+    def n_feeds(self) -> int:
+        """Number of line feeds, in quotes or not."""
+        return len(self._feeds)
+
+    @cached_property
     def ends(self) -> NDArray[np.int64]:
         """Where each record ends: the offset of its line feed, or of the end of the block."""
-        ends = _outside_quotes(_positions(self.data, _LF), self._quotes)
+        ends = _outside_quotes(self._feeds, self._quotes)
         if not self.data.endswith(b"\n") or not len(ends) or ends[-1] != len(self.data) - 1:
             ends = np.append(ends, len(self.data))
         return ends
@@ -81,7 +90,7 @@ class Block:
     def has_line_in_cell(self) -> bool:
         """Whether any cell runs over several lines."""
         n_ended = len(self.ends) - (not self.data.endswith(b"\n"))
-        return n_ended < self.data.count(b"\n")
+        return n_ended < self.n_feeds
 
     def records(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield the line and the bytes of each record from number `start` on."""
@@ -113,7 +122,7 @@ class Block:
         quotes = self._quotes
         if len(quotes):
             _check_quotes(self, quotes)
-        if self.data.count(b"\r") != self.data.count(b"\r\n"):
+        if b"\r" in self.data and self.data.count(b"\r") != self.data.count(b"\r\n"):
             returns = _outside_quotes(_positions(self.data, _CR), quotes)
             alone = [at for at in returns.tolist() if self.data[at + 1 : at + 2] != b"\n"]
             if alone:
@@ -160,7 +169,7 @@ def blocks(file: BinaryIO, shown: str) -> Iterator[Block]:
             block = Block(held[:cut], line, shown)
             block.check()
             yield block
-            line += held.count(b"\n", 0, cut)
+            line += block.n_feeds
         elif len(held) > MAX_RECORD_BYTES:
             Block(held, line, shown).check()
             raise CorpusRefused(

@@ -62,6 +62,7 @@ class Gate:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self._begun = b""  # a head that is not complete
+        self._has_skipped = False  # an empty line before it
         self._left = 0  # bytes of a body of known length
         self._chunks: Chunks | None = None
 
@@ -76,7 +77,9 @@ class Gate:
         """
         seen = len(self._begun)
         text = self._begun + data if seen else data
-        if text.startswith(b"\r\n"):  # RFC 9112, 2.2: an empty line before a request means nothing
+        if text.startswith(b"\r\n") and not self._has_skipped:
+            # RFC 9112, 2.2: an empty line before a request means nothing.
+            self._has_skipped = True
             text, seen = text[2:], max(0, seen - 2)
         end = text.find(b"\r\n\r\n", max(0, seen - 3))
         self._check_size(text, end)
@@ -85,7 +88,7 @@ class Gate:
                 raise malformed()
             self._begun = text
             return None, b""
-        self._begun = b""
+        self._begun, self._has_skipped = b"", False
         line = _LINE.match(text)
         if line is None or not _FIELDS.fullmatch(text, line.end(), end + 2):
             raise malformed()
@@ -97,7 +100,7 @@ class Gate:
     @property
     def has_begun(self) -> bool:
         """Whether a part of a head has arrived."""
-        return bool(self._begun)
+        return bool(self._begun) or self._has_skipped
 
     def _check_size(self, text: bytes, end: int) -> None:
         bounds = self._bounds

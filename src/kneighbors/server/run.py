@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -87,28 +87,6 @@ def serve(
             return create_app(settings, slot=slot, opener=opener_of(settings, room))
 
         return serve_app(make_app, settings, announce=announce)
-
-
-def serve_container(environment: Mapping[str, str] | None = None) -> int:
-    """Serve the model of a SageMaker container on all its addresses, until SIGTERM.
-
-    Parameters
-    ----------
-    environment : mapping of str to str, optional
-        By default the process's own. ``SAGEMAKER_BASE_DIR`` takes the place of ``/opt/ml``,
-        ``SAGEMAKER_BIND_TO_PORT`` that of port 8080; all settings may be given by their variables.
-
-    Returns
-    -------
-    int
-        Exit code, as of `serve`.
-    """
-    environment = os.environ if environment is None else environment
-    base = environment.get("SAGEMAKER_BASE_DIR", "").strip() or "/opt/ml"
-    given = {"model": str(Path(base) / "model"), "host": "0.0.0.0"}  # noqa: S104  a container
-    chosen = {name: environment.get(f"KNEIGHBORS_{name.upper()}", "").strip() for name in given}
-    given |= {name: value for name, value in chosen.items() if value}
-    return serve(settings=Settings.from_environment(environment, **given))
 
 
 def serve_app(

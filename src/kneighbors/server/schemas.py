@@ -68,7 +68,8 @@ def schemas(settings: Settings) -> Json:
         "Error": _error(),
         "Vector": {"type": "array", "items": {"type": "number"}, "minItems": 1},
         "Id": {"oneOf": [{"type": "string"}, {"type": "integer"}]},
-        "Query": _query(),
+        "VectorQuery": _vector_query(),
+        "IdQuery": _object({"id": _schema("Id")}),
         "Parameters": {
             "type": "object",
             "properties": _parameters(settings),
@@ -109,7 +110,7 @@ def _error() -> Json:
     return _object({"error": _object(facts)})
 
 
-def _query() -> Json:
+def _vector_query() -> Json:
     vector = _schema("Vector")
     # SageMaker's built-in k-NN has values in an object of their own.
     values = {"anyOf": [vector, _object({"values": vector})]}
@@ -119,7 +120,6 @@ def _query() -> Json:
             _object({"features": values}),
             _object({"instance": values}),
             _object({"data": _object({"features": values})}),
-            _object({"id": _schema("Id")}),
         ]
     }
 
@@ -148,7 +148,12 @@ def _request(settings: Settings) -> Json:
     vector = _schema("Vector")
     others = {"parameters": _schema("Parameters"), **_parameters(settings)}
     queries: dict[str, Json] = {
-        "instances": _list(_schema("Query"), **many),
+        "instances": {
+            "anyOf": [
+                _list(_schema("VectorQuery"), **many),
+                _list(_schema("IdQuery"), **many),
+            ]
+        },
         "ids": _list(_schema("Id"), **many),
     }
     single = ({"features": vector}, {"instance": vector}, {"id": _schema("Id")})
