@@ -53,4 +53,4 @@ def queries(X: Array, count: int, seed: int = 3) -> Array:
     rows = random.integers(len(X), size=(2, count))
     Q = (X[rows[0]] + X[rows[1]]) / 2
     Q[::2] = X[rows[0][::2]]
-    return Q
+    return np.asarray(Q)

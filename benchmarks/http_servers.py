@@ -32,10 +32,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-ROUNDS = 3
+ROUNDS = 5
 ALONE = 300  # requests of one sequential client, per round
 CLIENTS = 32
-LOAD_S = 3.0
+LOAD_S = 2.0
 DRIP_S = 8.0  # how long a dripping connection is watched
 
 # The handler: one product with a head of a 180,000-row corpus and a search for the best ten.

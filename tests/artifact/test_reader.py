@@ -134,6 +134,15 @@ def test_descriptors_are_closed_after_saving_and_its_refusals(saved: Path) -> No
     assert open_files() == before
 
 
+def test_large_parts_are_checked_by_threads(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kneighbors.artifact.reader._WORTH_THREADS", 0)
+    with open_artifact(saved) as artifact:
+        assert artifact.index.n_samples == 200
+    for name in ("factors.npy", "items.arrow"):
+        with making.changed(saved / name, (saved / name).read_bytes()[:-1] + b"\x55"):
+            assert refusal(saved).code == "artifact-damaged"
+
+
 # What is no artifact ----------------------------------------------------------------------------
 
 

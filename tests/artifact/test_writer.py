@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -410,3 +411,48 @@ def test_a_mounted_disk_that_is_full_or_read_only_keeps_the_old(tmp_path: Path) 
         check=False,
     )
     assert done.stdout.strip() == "held", done.stderr
+
+
+def test_without_locks_an_artifact_is_saved_and_leftovers_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(number: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    leftover = tmp_path / f"{staging.prefix_of(tmp_path / 'a')}1-dead"
+    leftover.mkdir()
+    making.save_small(tmp_path / "a")
+    save_seed(tmp_path / "a", 1, overwrite=True)
+    say_mounted(monkeypatch)
+    save_seed(tmp_path / "a", 2, overwrite=True)
+    assert opens(tmp_path / "a", 2)
+    assert {file.name for file in tmp_path.iterdir()} == {"a", leftover.name}
+
+
+def test_who_waits_too_long_for_another_writer_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making.save_small(tmp_path / "a")
+    monkeypatch.setattr(staging, "_PATIENCE_S", 0.0)
+    lock = staging.lock_directory(tmp_path / "a", 0)
+    try:
+        with pytest.raises(StorageError) as caught:
+            save_seed(tmp_path / "a", 1, overwrite=True)
+        assert caught.value.code == "artifact-busy"
+        assert opens(tmp_path / "a", 0)
+    finally:
+        os.close(lock)
+    save_seed(tmp_path / "a", 1, overwrite=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_names_are_exchanged_at_once_or_nothing_happens(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("")
+    assert exchange(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "a" / "b").exists()
+    with pytest.raises(FileNotFoundError):
+        exchange(str(tmp_path / "a"), str(tmp_path / "c"))
+    assert (tmp_path / "a" / "b").exists()

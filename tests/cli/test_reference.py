@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kneighbors.cli.app import COMMANDS
+from kneighbors.sagemaker.training import TrainingSettings
 from support.cli_run import Runner
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -55,3 +58,19 @@ def test_the_page_explains_every_exit_code() -> None:
     assert len(codes) == 6
     for code in codes:
         assert f"| {code} |" in page
+
+
+def test_the_page_on_training_explains_every_metric_and_every_option(
+    cli: Runner, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "corpus.npy", np.eye(3))
+    done = cli("train", "--train", tmp_path / "corpus.npy", "--model-dir", tmp_path / "M")
+    page = (PAGE.parents[1] / "how-to" / "train.md").read_text(encoding="utf-8")
+    metrics = [line.partition("=")[0] for line in done.out.splitlines()]
+    assert len(metrics) == 19
+    for name in metrics:
+        assert f"`{name}`" in page
+    helped = cli("train", "--help").out
+    for setting in fields(TrainingSettings):
+        assert f"--{setting.name.replace('_', '-')}" in helped
+        assert f"--{setting.name.replace('_', '-')}" in page or f"--{setting.name}" in page

@@ -186,10 +186,10 @@ def test_a_corpus_that_cannot_be_is_refused_with_its_place(
     ("options", "code", "words"),
     [
         (["--metric", "cosin"], "metric-unknown", "cosin"),
-        (["--n_neighbors", "0"], "n-neighbors-invalid", "0"),
+        (["--n_neighbors", "0"], "n-neighbors-range", "0"),
         (["--n_neighbors", "61"], "n-neighbors-range", "61"),
         (["--n_neighbors", "ten"], "parameter-type", "ten"),
-        (["--seed", "-1"], "seed-invalid", "-1"),
+        (["--seed", "-1"], "seed-range", "-1"),
         (["--ids", "x.txt", "--id-column", "y"], "parameter-conflict", "x.txt"),
         (["--n-neighbours", "3"], "usage", "--n-neighbors"),
         (["extra"], "usage", "extra"),

@@ -256,4 +256,6 @@ def test_a_read_only_file_is_read(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.csv")
     assert refused(tmp_path).code == "storage-not-a-file"
-    assert refused(tmp_path / "x.csv").code in ("storage-not-a-file", "storage-not-a-directory")
+    assert refused(tmp_path / "x.csv").code == "storage-not-a-file"
+    (tmp_path / "y.csv").touch()
+    assert refused(f"{tmp_path}/y.csv/").code == "storage-not-a-directory"

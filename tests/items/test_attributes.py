@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import pickle
 import subprocess
 import sys
 from decimal import Decimal
@@ -368,3 +369,53 @@ def test_values_of_every_type_need_no_pandas(tmp_path: Path) -> None:
         "print([m for m in ('pandas', 'sklearn', 'scipy') if m in sys.modules])"
     )
     assert run(code) == "[]"
+
+
+def test_text_of_the_newer_layout_is_read_wherever_it_is() -> None:
+    view = pa.string_view()
+    coded = pa.DictionaryArray.from_arrays(
+        pa.array([0, 1, 0], pa.int8()), pa.array(["a", "b"], view)
+    )
+    columns = {
+        "plain": pa.array(["a", None, "c"], view),
+        "coded": coded,
+        "lists": pa.array([["a"], None, []], pa.list_(view)),
+    }
+
+    class Stream:
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            return pa.table(columns).__arrow_c_stream__(requested_schema)
+
+    catalog = Catalog.from_data(3, items=Stream())
+    assert catalog.attributes_of([0, 1]) == [
+        {"plain": "a", "coded": "a", "lists": ["a"]},
+        {"plain": None, "coded": "b", "lists": None},
+    ]
+    assert catalog.schema is not None
+    assert pa.types.is_dictionary(catalog.schema.field("coded").type)
+    assert "view" not in str(catalog.schema)
+
+
+def test_a_stream_that_breaks_is_refused() -> None:
+    class Broken:
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            raise ValueError("no more")
+
+    assert refusal(Broken()).code == "items-type"
+
+
+def test_metadata_is_left_away() -> None:
+    field = pa.field("x", pa.int64(), metadata={"secret": "1"})
+    table = pa.table([[1, 2]], schema=pa.schema([field], metadata={"pandas": "{}"}))
+    schema = Catalog(2, table=table).schema
+    assert schema is not None
+    assert (schema.metadata, schema.field("x").metadata) == (None, None)
+
+
+def test_a_catalogue_can_be_pickled() -> None:
+    catalog = Catalog.from_data(3, ids=["a", "b", "c"], items=COLUMNS)
+    again = pickle.loads(pickle.dumps(catalog))
+    assert again.rows_of(["c"]).tolist() == [2]
+    assert again.attributes_of([0, 1, 2]) == EXPECTED
+    assert repr(again) == "Catalog(3 rows, ids: string, items)"
+    assert len(again) == 3

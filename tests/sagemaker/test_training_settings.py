@@ -81,13 +81,13 @@ def test_a_flag_may_be_text(value: object) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environ", "code", "words"),
     [
-        ({"model_dir": "M"}, {}, "train-missing", "SM_CHANNEL_TRAIN"),
-        ({"train": "x.npy"}, {}, "model-dir-missing", "--model-dir"),
-        ({**HERE, "seed": "-1"}, {}, "seed-invalid", "seed"),
+        ({"model_dir": "M"}, {}, "parameter-missing", "SM_CHANNEL_TRAIN"),
+        ({"train": "x.npy"}, {}, "parameter-missing", "--model-dir"),
+        ({**HERE, "seed": "-1"}, {}, "seed-range", "seed"),
         ({**HERE, "seed": "1_0"}, {}, "parameter-type", "'1_0'"),
         ({**HERE, "seed": "٣"}, {}, "parameter-type", "integer"),
         ({**HERE, "seed": True}, {}, "parameter-type", "integer"),
-        ({**HERE, "n_neighbors": "0"}, {}, "n-neighbors-invalid", "got 0"),
+        ({**HERE, "n_neighbors": "0"}, {}, "n-neighbors-range", "got 0"),
         ({**HERE, "n_neighbors": 2.5}, {}, "parameter-type", "2.5"),
         ({**HERE, "metric": ""}, {}, "parameter-type", "metric"),
         ({**HERE, "overwrite": "yes"}, {}, "parameter-type", "true or false"),

@@ -134,6 +134,21 @@ def test_an_object_that_changes_while_it_is_read_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_credentials_that_expire_on_the_way_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def answer(asked: Asked) -> Answer:
+        is_first = asked.method == "HEAD" or asked.headers["range"].startswith("bytes=0-")
+        return part_of(DATA, asked) if is_first else refusal(400, "ExpiredToken")
+
+    with ScriptedServer(answer) as server:
+        use_endpoint(monkeypatch, server.url)
+        with pytest.raises(StorageError, match="The credentials have expired") as caught:
+            S3Store("wines").download(X, tmp_path / "x")
+    assert caught.value.code == "storage-forbidden"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_server_without_ranges_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(asked: Asked) -> Answer:
         headers = {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}

@@ -117,7 +117,7 @@ class Shell:
         return process, screen
 
 
-def _read(screen: int, until: bytes | None = None, patience_s: float = 120.0) -> str:
+def _read(screen: int, until: bytes | None = None, patience_s: float = 60.0) -> str:
     """Read a terminal to its end, or until some bytes have come."""
     data = b""
     deadline = time.monotonic() + patience_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -117,7 +118,7 @@ def _identity(directory: int) -> tuple[int, int] | None:
     """Tell the manifest in a directory from one that took its place."""
     try:
         status = os.stat(MANIFEST, dir_fd=directory, follow_symlinks=False)
-    except OSError:
+    except FileNotFoundError:
         return None
     return status.st_ino, status.st_ctime_ns
 
@@ -134,8 +135,11 @@ def _files_of_artifact(directory: int) -> frozenset[str] | None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         number = os.open(MANIFEST, flags, dir_fd=directory)
-    except OSError:
-        return None
+    except OSError as error:
+        # Gone meanwhile, a link, or a socket.
+        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+            return None
+        raise
     try:
         is_file = stat.S_ISREG(os.fstat(number).st_mode)
         data = os.pread(number, MAX_MANIFEST_BYTES, 0) if is_file else b""

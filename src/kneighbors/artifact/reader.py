@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import weakref
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -152,6 +150,8 @@ def open_artifact(
     source = resolved(path)
     if source.is_dir():
         return _open_directory(source)
+    import tempfile
+
     from kneighbors.artifact.unpacking import unpack
 
     with translated(source):
@@ -291,6 +291,8 @@ def _check_digests(files: Mapping[str, OpenFile], parts: Mapping[str, Part]) -> 
     if sum(files[name].bytes for name in resident) < _WORTH_THREADS:
         digests = [files[name].sha256() for name in resident]
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
             digests = list(pool.map(lambda name: files[name].sha256(), resident))
     for name, digest in zip(resident, digests, strict=True):

@@ -132,6 +132,10 @@ def _ended(arguments: list[str]) -> int:
 def _invoke(arguments: list[str]) -> int:
     if "_KNEIGHBORS_COMPLETE" in os.environ:
         application.main(args=arguments, prog_name="kneighbors")
+    if not arguments:
+        context = click.Context(application, info_name="kneighbors", **application.context_settings)
+        sys.stderr.write(application.get_help(context) + "\n")
+        return EXIT_USAGE
     try:
         # Not `application.main`: it would turn a closed pipe and an interrupt to exit code 1.
         with application.make_context("kneighbors", arguments) as context:

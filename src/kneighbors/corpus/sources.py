@@ -138,7 +138,12 @@ def _folder() -> Iterator[str]:
 
 
 def _listing(address: Address, store: Store) -> list[Entry]:
-    found = list(store.list(address))
+    try:
+        found = list(store.list(address))
+    except StorageError as error:
+        if error.code == "storage-not-a-directory":
+            store.size(address)  # says what it is, if it is no file either
+        raise
     if not found and address.scheme == "s3":
         raise StorageError(
             "storage-missing",

@@ -128,8 +128,8 @@ def make_wines(n: int = 180_000, seed: int = 0) -> Wines:
 
     Notes
     -----
-    O(n): about two seconds for 180,000 wines on one core, and 1.2 kB of `X` a wine plus about
-    0.3 kB for the rest. The same `n` and `seed` give the same bytes on every machine, and a smaller
+    O(n): about two seconds for 180,000 wines on one core; 1.2 kB of `X` a wine and half as much
+    for the rest. The same `n` and `seed` give the same bytes on every machine, and a smaller
     `n` gives the first rows of a larger one.
 
     Examples

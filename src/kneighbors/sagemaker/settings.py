@@ -108,7 +108,7 @@ class TrainingSettings:
         for name, (option, variable) in _REQUIRED.items():
             if not values.get(name):
                 raise ParameterRefused(
-                    f"{name.replace('_', '-')}-missing",
+                    "parameter-missing",
                     f"Expected {option} or the variable {variable}, got neither.",
                 )
         return cls(**values)
@@ -229,16 +229,14 @@ def _integer(name: str, value: Any) -> int:
 def _count(name: str, value: Any) -> int:
     number = _integer(name, value)
     if number < 1:
-        raise ParameterRefused(
-            f"{name.replace('_', '-')}-invalid", f"Expected {name} >= 1, got {number}."
-        )
+        raise ParameterRefused("n-neighbors-range", f"Expected {name} >= 1, got {number}.")
     return number
 
 
 def _seed(name: str, value: Any) -> int:
     number = _integer(name, value)
     if not 0 <= number < 2**32:
-        raise ParameterRefused("seed-invalid", f"Expected 0 <= {name} < 2**32, got {number}.")
+        raise ParameterRefused("seed-range", f"Expected 0 <= {name} < 2**32, got {number}.")
     return number
 
 

@@ -6,7 +6,6 @@ failure goes to the log, not to clients: it may name paths.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -49,11 +48,10 @@ class Endpoint:
             self._thread = threading.Thread(target=self._load, name="kneighbors-load", daemon=True)
             self._thread.start()
 
-    async def settled(self) -> bool:
-        """Wait until the model answers or has failed; return whether it answers."""
-        while not self._settled.is_set():
-            await asyncio.sleep(0.005)
-        return self._model is not None
+    @property
+    def is_settled(self) -> bool:
+        """Whether the model answers or has failed."""
+        return self._settled.is_set()
 
     @property
     def model(self) -> Model:

@@ -85,7 +85,7 @@ class ModelWorker(Worker):  # type: ignore[misc]
             self.notify()
             if os.getppid() != self.ppid:
                 LOG.error("the parent process is gone, so this worker stops")
-                server.should_exit = True
+                server.stop_soon()
             await asyncio.sleep(_BEAT_S)
 
 

@@ -24,6 +24,8 @@ from kneighbors.server.wire import Wire, last_words
 #: the same, and reaches the application by its own name.
 _PARSED_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH"})
 
+_CLOSE = (b"connection", b"close")
+
 _HELD_BYTES = 65_536  # of requests that were sent before the one at hand was answered
 _LINGER_S = 2.0  # how long a connection is read on after the last word, so that it is not lost
 _DRAIN_IDLE_S = 0.25  # what has been sent to an idle connection may still be on its way
@@ -119,7 +121,14 @@ class StrictProtocol(HttpToolsProtocol):
     def _decide_on_keeping(self) -> None:
         """Announce the end of the connection with the answer to the last request on it."""
         if self._is_busy and (self._is_draining or self._is_last):
-            self.cycle.keep_alive = self._may_be_kept and bool(self._held)
+            self._keep(self._may_be_kept and bool(self._held))
+
+    def _keep(self, is_kept: bool) -> None:
+        self.cycle.keep_alive = is_kept
+        # uvicorn before 0.53 says "connection: close" only to those who have said so themselves.
+        self.headers[:] = [one for one in self.headers if one != _CLOSE]
+        if not is_kept:
+            self.headers.append(_CLOSE)
 
     def _take_head(self, data: bytes) -> bytes:
         head, rest = self._gate.head(data)
@@ -177,6 +186,8 @@ class StrictProtocol(HttpToolsProtocol):
         if b"close" in [token.strip(b" \t") for token in connection.split(b",")]:
             self.cycle.keep_alive = False
         self._may_be_kept = self.cycle.keep_alive
+        if not self._may_be_kept:
+            self._keep(False)
 
     # Answers
 

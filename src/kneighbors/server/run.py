@@ -126,28 +126,28 @@ def serve_app(
 def _run(make_app: AppMaker, settings: Settings, announce: Callable[[str], None]) -> NoReturn:
     """Listen, fork and wait; ends by SystemExit."""
     logs.set_up(settings.log_level, settings.log_format)
-    listener = listen(settings.host, settings.port)
-    url = _url(listener)
-    _warn_beyond_loopback(listener, url)
-    _raise_file_limit(settings.max_connections)
-    _import_all()
-    from kneighbors.server.processes import Serving, ServingApplication
+    with listen(settings.host, settings.port) as listener:
+        url = _url(listener)
+        _warn_beyond_loopback(listener, url)
+        _raise_file_limit(settings.max_connections)
+        _import_all()
+        from kneighbors.server.processes import Serving, ServingApplication
 
-    board = Board(settings.worker_count, NUMBERS)
+        board = Board(settings.worker_count, NUMBERS)
 
-    def on_ready() -> None:
-        workers = "1 worker" if board.workers == 1 else f"{board.workers} workers"
-        name = Path(settings.model).name or settings.model
-        announce(f"Serving {name} on {url} ({workers}). Stop with Ctrl+C.")
+        def on_ready() -> None:
+            workers = "1 worker" if board.workers == 1 else f"{board.workers} workers"
+            name = Path(settings.model).name or settings.model
+            announce(f"Serving {name} on {url} ({workers}). Stop with Ctrl+C.")
 
-    # Here rather than in the workers: told so, a fresh OpenBLAS starts as many threads as there are
-    # cores, and then uses some of them.
-    set_blas_threads(settings.blas_thread_count)
-    serving = Serving(make_app, settings, board, on_ready)
-    # What the parent has made stays shared with the workers as long as nobody writes to it.
-    gc.collect()
-    gc.freeze()
-    ServingApplication(serving, listener).run()
+        # Here rather than in the workers: told so, a fresh OpenBLAS starts as many threads as
+        # there are cores, and then uses some of them.
+        set_blas_threads(settings.blas_thread_count)
+        serving = Serving(make_app, settings, board, on_ready)
+        # What the parent has made stays shared with the workers as long as nobody writes to it.
+        gc.collect()
+        gc.freeze()
+        ServingApplication(serving, listener).run()
     raise AssertionError("unreachable: the arbiter ends by SystemExit")
 
 

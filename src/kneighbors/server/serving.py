@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from kneighbors.server.accepting import Acceptor
-from kneighbors.server.board import Slot
+from kneighbors.server.board import Slot, State
 from kneighbors.server.lifecycle import Endpoint
 from kneighbors.server.logs import LOG
 from kneighbors.server.protocol import protocol_for
@@ -61,6 +61,7 @@ class GracefulServer(Server):
         super().__init__(config)
         self._settings = settings
         self._slot = slot
+        self._is_told_to_stop = False
         self._endpoint = endpoint
 
     @contextmanager
@@ -75,7 +76,16 @@ class GracefulServer(Server):
         yield
 
     def _on_signal(self, number: int, frame: object) -> None:
-        self.should_exit = True
+        self._is_told_to_stop = True
+
+    def stop_soon(self) -> None:
+        """End as on a signal."""
+        self._is_told_to_stop = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Notice the signal here alone: what has been started is always shut down as well."""
+        self.should_exit = self.should_exit or self._is_told_to_stop
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen.
@@ -86,7 +96,11 @@ class GracefulServer(Server):
         endpoint = self._endpoint
         if endpoint is not None and endpoint.slot.board.opened:
             endpoint.start()
-            if not await endpoint.settled():
+            while not endpoint.is_settled:
+                if self._is_told_to_stop:
+                    raise SystemExit(0)
+                await asyncio.sleep(_POLL_S)
+            if endpoint.slot.state is not State.READY:
                 raise SystemExit(1)
         await self.lifespan.startup()
         if self.lifespan.should_exit:

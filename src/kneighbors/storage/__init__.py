@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kneighbors.storage.address import Address, shown
 from kneighbors.storage.failures import storage_error, translated
-from kneighbors.storage.store import Entry, Store, open_store
+from kneighbors.storage.opening import open_store
+from kneighbors.storage.store import Entry, Store
 
 __all__ = ["Address", "Entry", "Store", "open_store", "shown", "storage_error", "translated"]

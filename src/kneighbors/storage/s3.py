@@ -1,8 +1,8 @@
 """Objects of one bucket of S3, by obstore.
 
-obstore is loaded here and nowhere else; whoever imports this module needs the extra ``s3``.
-Objects are read in ranges, a few of them under way at once, each tried again if its answer breaks
-off, and all of them of one version of the object.
+Whoever imports this module needs the extra ``s3``. Objects are read in ranges, a few of them
+under way at once, each tried again if its answer breaks off, and all of them of one version of the
+object.
 """
 
 from __future__ import annotations
@@ -13,27 +13,18 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from kneighbors.errors import StorageError, missing_extra
+from kneighbors.errors import StorageError
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage.address import Address
 from kneighbors.storage.local import LocalStore, writing_whole
 from kneighbors.storage.reading import RangeReader, Source
+from kneighbors.storage.s3_client import connect, obstore
 from kneighbors.storage.s3_failures import translated_s3
 from kneighbors.storage.settings import Settings, read_settings
 from kneighbors.storage.store import Entry
-
-try:
-    import obstore
-    from obstore import store as obstores
-except ImportError as error:
-    raise missing_extra("obstore", "s3") from error
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 #: One range. Four of these under way bound what reading keeps in memory to 32 MiB.
 RANGE_BYTES = 8 << 20
@@ -42,11 +33,6 @@ _RANGES_AHEAD = 4
 _PART_BYTES = 8 << 20
 _MAX_PARTS = 9_000
 _PARTS_AT_ONCE = 4
-_CONNECT_TIMEOUT = timedelta(seconds=5)
-#: For one range or one part: 70 KB a second are enough.
-_REQUEST_TIMEOUT = timedelta(minutes=2)
-#: No new attempt is made after this.
-_RETRY_TIMEOUT = timedelta(minutes=3)
 #: Names of directory buckets, the only ones whose listings come in no order.
 _UNORDERED = "--x-s3"
 
@@ -77,7 +63,7 @@ class S3Store:
         self.settings = read_settings() if settings is None else settings
         self._bucket = bucket
         with translated_s3(Address("s3", bucket, ""), self.settings):
-            self._store = _obstore(bucket, self.settings)
+            self._store = connect(bucket, self.settings)
 
     def list(self, address: Address) -> Iterator[Entry]:
         """Yield the objects below a prefix in the order of their keys, a thousand at a time.
@@ -286,35 +272,3 @@ def _key(address: Address) -> str:
             "storage-not-a-file", "Expected an object, got a prefix.", where=address.shown
         )
     return address.key
-
-
-def _obstore(bucket: str, settings: Settings) -> obstores.S3Store:
-    config: Any = {"region": settings.region}
-    if settings.endpoint:
-        config["endpoint"] = settings.endpoint
-    if settings.metadata_endpoint:
-        config["metadata_endpoint"] = settings.metadata_endpoint
-    config["skip_signature"] = not settings.is_signed
-    return obstores.S3Store(
-        bucket,
-        config=config,
-        client_options={
-            "allow_http": (settings.endpoint or "").startswith("http://"),
-            "connect_timeout": _CONNECT_TIMEOUT,
-            "timeout": _REQUEST_TIMEOUT,
-        },
-        retry_config={"max_retries": settings.attempts - 1, "retry_timeout": _RETRY_TIMEOUT},
-        credential_provider=_provider(settings),
-    )
-
-
-def _provider(settings: Settings) -> Callable[[], Any] | None:
-    keys = settings.keys
-    if keys is None:
-        return None
-    return lambda: {
-        "access_key_id": keys.access_key_id,
-        "secret_access_key": keys.secret_access_key,
-        "token": keys.session_token,
-        "expires_at": None,
-    }
