@@ -165,6 +165,18 @@ def test_lists_of_floats_go_before_lists_of_integers(write: Any) -> None:
     assert corpus.items.column_names == ["tags"]
 
 
+def test_a_series_goes_before_lists_of_integers_and_not_before_lists_of_floats(write: Any) -> None:
+    columns = {f"d{n}": X[:, n] for n in range(4)}
+    tags = pa.array([[1], [2, 3]] * 25, pa.list_(pa.int64()))
+    np.testing.assert_array_equal(read_corpus(write(pa.table({"tags": tags, **columns}))).X, X)
+    table = pa.table({"v": lists(-X, pa.list_(pa.float32())), **columns})
+    error = refused(write(table))
+    assert error.code == "corpus-columns"
+    assert "'v' and 'd0' to 'd3'" in str(error)
+    np.testing.assert_array_equal(read_corpus(write(table), columns="d").X, X)
+    np.testing.assert_array_equal(read_corpus(write(table), vector_column="v").X, -X)
+
+
 def test_several_vectors_are_refused_unless_one_is_named(write: Any) -> None:
     column = lists(X, pa.list_(pa.float32()))
     table = pa.table({"u": column, "v": column})

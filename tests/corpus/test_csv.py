@@ -83,6 +83,7 @@ def test_line_ends_and_a_mark_of_the_encoding_do_not_matter(
         ("Unnamed: 0,0,1", [[1.5, 2.5]]),
         (",0,1", [[1.5, 2.5]]),
         ("id,0,1", [[1.5, 2.5]]),
+        ("d0, d1 ,\td2", [[0.5, 1.5, 2.5]]),
     ],
 )
 def test_dimensions_are_told_by_their_names(

@@ -90,7 +90,7 @@ def test_an_id_goes_before_ids_and_both_before_an_index() -> None:
     assert items.column_names == ["Unnamed: 0", "ids"]
 
 
-@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "Unnamed: 0.1", "__index_level_0__"])
 @pytest.mark.parametrize(
     ("values", "rows_of_files", "outcome"),
     [
@@ -110,6 +110,13 @@ def test_an_index_of_pandas_is_left_out_if_it_only_numbers_the_rows(
     ids, items = labels_of([pa.table({name: values})], rows_of_files, Wanted(), False)
     assert (ids is not None) == (outcome == "ids")
     assert (items is not None) == (outcome == "item")
+    assert items is None or items.column_names == [name or "index"]
+
+
+def test_a_comma_at_the_end_of_every_line_is_no_column(csv: Write) -> None:
+    corpus = read_corpus(csv("d0,d1,\n1,2,\n3,4,\n"))
+    assert corpus.X.tolist() == [[1, 2], [3, 4]]
+    assert corpus.items is None
 
 
 @pytest.mark.parametrize(

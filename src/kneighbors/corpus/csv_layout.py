@@ -72,7 +72,11 @@ def layout_of(
         )
     has_header = _is_header(first, second, where)
     sample = second if has_header else first
-    names = tuple(first) if has_header else tuple(f"column_{n + 1}" for n in range(len(first)))
+    names = (
+        tuple(name.strip() for name in first)
+        if has_header
+        else tuple(f"column_{n + 1}" for n in range(len(first)))
+    )
     demand(names)
     if sample is None:
         raise CorpusRefused("corpus-empty", "Expected rows, got a header alone.", where=block.shown)

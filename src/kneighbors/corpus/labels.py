@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Columns that are ids without anybody saying so, if they can be.
 ID_NAMES = ("id", "ids")
+#: What a column is called that has no name, and is data all the same.
+_INDEX = "index"
 #: What each cell of a column of text must look like for the column to be something else: the same
 #: forms as in attribute tables. Whatever would change on the way back stays text, such as 007.
 _FORMS = {
@@ -65,14 +67,16 @@ def labels_of(
         columns = [narrowed(column) for column in table.columns]
         table = _table(columns, table.column_names)
     name = _id_name(table, rows_of_files, wanted)
-    kept = [other for other in table.column_names if other != name]
     kept = [
         other
-        for other in kept
-        if not (is_index_name(other) and _is_numbering(table.column(other), rows_of_files))
+        for other in table.column_names
+        if other != name and not _says_nothing(other, table.column(other), rows_of_files)
     ]
     ids = None if name is None else _one_array(table.column(name))
-    return ids, table.select(kept) if kept else None
+    if not kept:
+        return ids, None
+    renamed = [other or _INDEX if _INDEX not in kept else other for other in kept]
+    return ids, table.select(kept).rename_columns(renamed)
 
 
 def narrowed(text: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -140,6 +144,13 @@ def _could_be_ids(column: pa.ChunkedArray) -> bool:
     if types.is_dictionary(column.type):
         column = column.cast(kind)
     return bool(pc.count_distinct(column).as_py() == len(column))
+
+
+def _says_nothing(name: str, column: pa.ChunkedArray, rows_of_files: Sequence[int]) -> bool:
+    """Tell whether a column without a name of its own only numbers the rows, or is empty."""
+    if not is_index_name(name):
+        return False
+    return column.null_count == len(column) or _is_numbering(column, rows_of_files)
 
 
 def _is_numbering(column: pa.ChunkedArray, rows_of_files: Sequence[int]) -> bool:

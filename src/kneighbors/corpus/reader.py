@@ -86,7 +86,7 @@ def read_corpus(
     Notes
     -----
     One local ``.npy`` file of native float32 or float64 in C order is not read at all but mapped.
-    Otherwise the peak of memory is the matrix, the attributes, and about 200 MiB. A file on S3 is
+    Otherwise the peak of memory is the matrix, the attributes, and about 100 MiB. A file on S3 is
     first copied to the directory for temporary files, one file at a time, and removed.
 
     Examples

@@ -3,12 +3,15 @@
 The rule, in this order; whatever it cannot decide is refused, and the refusal names the options:
 
 1. The column that was asked for (``vector_column``), or the columns (``columns``).
-2. A column named ``review_vector``; else the only column that holds vectors, as lists of numbers
-   or as texts such as ``[0.1 0.2]``. Lists of floats go before lists of integers.
-3. Columns of numbers whose names end in consecutive integers after one common text: ``0, 1, 2``,
-   ``d0, d1``, ``dim_000, dim_001``, ``x1, x2``. They are put in the order of their integers. One
-   that holds something else is a fault of the file, unless most of them do.
-4. Without names (CSV without a header): all columns of numbers.
+2. A column named ``review_vector``.
+3. The only column of vectors, as lists of floats or as texts such as ``[0.1 0.2]``, or the only
+   series of columns of numbers, whose names end in consecutive integers after one common text:
+   ``0, 1, 2``, ``d0, d1``, ``dim_000, dim_001``, ``x1, x2``. A series is put in the order of its
+   integers. A column in it that holds something else is a fault of the file, unless most of them
+   do.
+4. The only column of lists of integers.
+
+Without names (CSV without a header), the only column of vectors, or all columns of numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from kneighbors.errors import CorpusRefused
 VECTOR_NAME = "review_vector"
 _NUMBERED = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
 #: What pandas calls an index that had no name, in CSV and in Parquet.
-_INDEX_NAME = re.compile(r"|Unnamed: 0|__index_level_0__")
+_INDEX_NAME = re.compile(r"|Unnamed: 0(?:\.[0-9]+)*|__index_level_0__")
 _MAX_NAMES = 8
 _MAX_DIGITS = 9
 
@@ -144,27 +147,24 @@ def _vector(
     free = [column for column in columns if column.name != wanted.id_column]
     if any(column.name == VECTOR_NAME and column.kind != "number" for column in free):
         return VECTOR_NAME, ()
-    whole = _of_kind(free, "floats", "text vector") or _of_kind(free, "integers")
-    if len(whole) == 1:
-        return whole[0], ()
-    if whole:
-        raise _refusal(
-            f"Expected one column of vectors, got {_list(whole)}.",
-            where,
-            "Name it with vector_column.",
-        )
+    whole = _of_kind(free, "floats", "text vector")
     numbers = [name for name in _of_kind(free, "number") if not is_index_name(name)]
-    if not has_names and numbers:
+    if not has_names and not whole and numbers:
         return None, tuple(numbers)
-    series = list(_series([column.name for column in free], set(numbers)))
-    if len(series) == 1:
+    series = list(_series([column.name for column in free], set(numbers))) if has_names else []
+    if not whole and not series:
+        whole = _of_kind(free, "integers")
+    if len(whole) == 1 and not series:
+        return whole[0], ()
+    if len(series) == 1 and not whole:
         return None, series[0]
-    if series:
+    if whole or series:
+        found = [_list(whole)] * bool(whole) + [_span(members) for members in series]
         raise _refusal(
-            "Expected one series of numbered columns, got "
-            f"{' and '.join(_span(found) for found in series)}.",
+            f"Expected one column of vectors or one series of numbered columns, got "
+            f"{' and '.join(found)}.",
             where,
-            "Name the dimensions with columns.",
+            "Name the vector with vector_column, or its dimensions with columns.",
         )
     broken = [
         f" Those named {prefix!a} and a number are no series: {_gaps(found)}."
