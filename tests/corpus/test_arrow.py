@@ -308,12 +308,13 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, writer: Any) -> None
 
 def test_a_changed_byte_never_kills_the_process(tmp_path: Path) -> None:
     table = pa.table({"id": IDS, "v": lists(X, pa.list_(pa.float32()))})
+    random = np.random.default_rng(7)
     for writer in WRITERS:
         path = writer(table, tmp_path)
         whole = path.read_bytes()
-        for position in RANDOM.integers(0, len(whole), 150).tolist():
+        for position in random.integers(0, len(whole), 150).tolist():
             changed = bytearray(whole)
-            changed[position] ^= 1 << int(RANDOM.integers(8))
+            changed[position] ^= 1 << int(random.integers(8))
             path.write_bytes(changed)
             try:
                 X_read = read_corpus(path).X

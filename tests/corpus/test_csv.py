@@ -176,6 +176,13 @@ def test_a_row_longer_than_a_block_is_read(csv: Write) -> None:
     np.testing.assert_array_equal(read_corpus(csv(text)).X, values)
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_a_header_is_not_parted_from_a_first_row_longer_than_a_block(csv: Write) -> None:
+    values = RANDOM.standard_normal((2, 300))
+    text = "id,review_vector\n" + "".join(f'{n},"{row.tolist()}"\n' for n, row in enumerate(values))
+    np.testing.assert_array_equal(read_corpus(csv(text)).X, values)
+
+
 def test_a_row_longer_than_what_a_thread_is_given_is_read(csv: Write) -> None:
     values = RANDOM.standard_normal((3, 6_000))
     text = "\n".join(",".join(f"{value!r:>300}" for value in row) for row in values.tolist())

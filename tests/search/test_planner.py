@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kneighbors.errors import ArtifactError
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import METRICS
 from kneighbors.search.rows import ArrayRows
@@ -61,6 +62,24 @@ def test_an_index_is_its_rows_parts_and_plan(metric: str, kind: str) -> None:
     for name, part in again.parts().items():
         assert part.tobytes() == parts[name].tobytes()
     opened.warm_up()
+
+
+@pytest.mark.parametrize("kind", ["steep", "flat"])
+def test_parts_that_do_not_fit_are_refused(kind: str) -> None:
+    X = wine_like(20_000) if kind == "steep" else np.random.default_rng(2).random((2000, 80))
+    rows = ArrayRows(X)
+    built = ExactIndex.build(rows, "euclidean")
+    parts = built.parts()
+    with pytest.raises(ArtifactError, match="engine 'head' or 'product', got 'tree'"):
+        ExactIndex.from_parts(rows, "euclidean", parts, {**built.plan, "engine": "tree"})
+    for name, part in parts.items():
+        for wrong in (part[..., :-1], part.astype(np.float16), part[np.newaxis]):
+            with pytest.raises(ArtifactError, match=repr(name)) as refusal:
+                ExactIndex.from_parts(rows, "euclidean", {**parts, name: wrong}, built.plan)
+            assert refusal.value.code == "artifact-invalid"
+        rest = {other: parts[other] for other in parts if other != name}
+        with pytest.raises(ArtifactError, match="got none"):
+            ExactIndex.from_parts(rows, "euclidean", rest, built.plan)
 
 
 def test_progress_is_told_of_every_row() -> None:

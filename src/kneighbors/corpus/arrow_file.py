@@ -187,7 +187,8 @@ def _sample(opened: Any, schema: pa.Schema) -> pa.RecordBatch | None:
     texts = [field.name for field in schema if is_text(field.type)]
     if not texts or len(set(schema.names)) < len(schema.names):
         return None
-    return next(opened.iter_batches(_SAMPLE_ROWS, columns=texts)).select(texts)
+    sample = next(opened.iter_batches(_SAMPLE_ROWS, columns=texts), None)
+    return None if sample is None else sample.select(texts)
 
 
 def _add_vectors(

@@ -72,11 +72,8 @@ def layout_of(
         )
     has_header = _is_header(first, second, where)
     sample = second if has_header else first
-    names = (
-        tuple(name.strip() for name in first)
-        if has_header
-        else tuple(f"column_{n + 1}" for n in range(len(first)))
-    )
+    named = [text.strip() for text in first]
+    names = tuple(named if has_header else (f"column_{n + 1}" for n in range(len(first))))
     demand(names)
     if sample is None:
         raise CorpusRefused("corpus-empty", "Expected rows, got a header alone.", where=block.shown)

@@ -23,6 +23,8 @@ from kneighbors.errors import CorpusRefused
 BLOCK_BYTES = 4 << 20
 #: A record beyond this is no record, but what follows a quote that nobody closed.
 MAX_RECORD_BYTES = 64 << 20
+#: What the first block holds at least: a header says little without the record after it.
+_FIRST_RECORDS = 2
 _CELL = re.compile(rb'(?:"([^"]*(?:""[^"]*)*)"|([^,"]*))(?:,|\Z)')
 _OTHER_ENCODINGS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _COMMA, _QUOTE, _LF, _CR = b',"\n\r'
@@ -164,9 +166,11 @@ def blocks(file: BinaryIO, shown: str) -> Iterator[Block]:
     while held:
         more = file.read(BLOCK_BYTES)
         cut = _end_of_records(held) if more else len(held.rstrip(b"\r\n"))
+        # At the end of the file, the last record keeps no line end: it may have had none.
+        block = Block(held[:cut], line, shown)
+        if line == 1 and more and len(block.ends) < _FIRST_RECORDS:
+            cut = 0
         if cut:
-            # At the end of the file, the last record keeps no line end: it may have had none.
-            block = Block(held[:cut], line, shown)
             block.check()
             yield block
             line += block.n_feeds

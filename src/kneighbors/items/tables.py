@@ -204,8 +204,17 @@ def _without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         return column.cast(target)
     except pa.ArrowNotImplementedError:
-        values = [pa.array(chunk.to_pylist(), target) for chunk in column.chunks]
-        return pa.chunked_array(values, target)
+        # pyarrow 17 knows the layout, but cannot cast from it.
+        return pa.chunked_array([_rebuilt(chunk, target) for chunk in column.chunks], target)
+
+
+def _rebuilt(chunk: pa.Array, target: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(target):
+        return pa.array(chunk.to_pylist(), target)
+    words = pa.array(chunk.dictionary.to_pylist(), target.value_type)
+    return pa.DictionaryArray.from_arrays(chunk.indices, words, ordered=target.ordered)
 
 
 def _viewless(kind: pa.DataType) -> pa.DataType:

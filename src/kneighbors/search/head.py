@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from kneighbors.search.frame import Frame, Placed
 from kneighbors.search.metrics import Float64Array, lengths
+from kneighbors.search.parts import part_of
 from kneighbors.search.progress import Progress
 from kneighbors.search.rounding import (
     TAIL_FLOOR,
@@ -81,11 +82,20 @@ class HeadBounds:
 
     @classmethod
     def from_parts(
-        cls, metric: str, parts: Mapping[str, NDArray[Any]], plan: Mapping[str, Any]
+        cls,
+        rows: Rows,
+        metric: str,
+        parts: Mapping[str, NDArray[Any]],
+        plan: Mapping[str, Any],
     ) -> HeadBounds:
         """Take the parts of a saved index."""
-        frame = Frame(metric, parts["centre"], int(plan["exponent"]))
-        return cls(frame, parts["basis"], parts["head"])
+        n_samples, n_features = rows.shape
+        centre = part_of(parts, "centre", np.float64, (n_features,))
+        frame = Frame(metric, centre, int(plan["exponent"]))
+        head_size = int(plan["head_size"])
+        basis = part_of(parts, "basis", np.float64, (n_features, head_size))
+        n_columns = head_size + 1 + frame.has_offsets
+        return cls(frame, basis, part_of(parts, "head", np.float32, (n_columns, n_samples)))
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""

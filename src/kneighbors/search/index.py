@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kneighbors.errors import ArtifactError
 from kneighbors.search.head import HeadBounds
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.planner import build_bounds
@@ -100,13 +101,24 @@ class ExactIndex:
         parts: Mapping[str, NDArray[Any]],
         plan: Mapping[str, Any],
     ) -> ExactIndex:
-        """Put together what `parts` and `plan` gave."""
-        bounds: Bounds
-        if plan["engine"] == "head":
-            bounds = HeadBounds.from_parts(metric, parts, plan)
+        """Put together what `parts` and `plan` gave.
+
+        Raises
+        ------
+        ArtifactError
+            With code ``artifact-invalid`` where they do not fit the rows or one another.
+        """
+        opened: Bounds
+        if plan.get("engine") == "head":
+            opened = HeadBounds.from_parts(rows, metric, parts, plan)
+        elif plan.get("engine") == "product":
+            opened = ProductBounds.from_parts(rows, metric, parts)
         else:
-            bounds = ProductBounds.from_parts(metric, rows, parts)
-        return cls(rows, bounds, plan)
+            raise ArtifactError(
+                "artifact-invalid",
+                f"Expected a plan for the engine 'head' or 'product', got {plan.get('engine')!r}.",
+            )
+        return cls(rows, opened, plan)
 
     @property
     def n_samples(self) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kneighbors.search.frame import Frame, Placed
 from kneighbors.search.head import blocks_of
 from kneighbors.search.metrics import lengths
+from kneighbors.search.parts import part_of
 from kneighbors.search.progress import Progress
 from kneighbors.search.rounding import UNIT32, UNIT64, Float32Array, gamma, round_up
 from kneighbors.search.rows import FloatArray, Rows
@@ -68,10 +69,13 @@ class ProductBounds:
 
     @classmethod
     def from_parts(
-        cls, metric: str, rows: Rows, parts: Mapping[str, NDArray[Any]]
+        cls, rows: Rows, metric: str, parts: Mapping[str, NDArray[Any]]
     ) -> ProductBounds:
         """Take the parts of a saved index."""
-        return cls(Frame(metric, np.zeros(rows.shape[1]), 0), rows, parts["factors"])
+        n_samples, n_features = rows.shape
+        shape = (1 + (metric in EUCLIDEAN), n_samples)
+        factors = part_of(parts, "factors", np.float32, shape)
+        return cls(Frame(metric, np.zeros(n_features), 0), rows, factors)
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
