@@ -36,7 +36,7 @@ ROUNDS = 5
 ALONE = 300  # requests of one sequential client, per round
 CLIENTS = 32
 LOAD_S = 2.0
-DRIP_S = 8.0  # how long a dripping connection is watched
+DRIP_S = 0.6  # how long a dripping connection is watched
 
 # The handler: one product with a head of a 180,000-row corpus and a search for the best ten.
 

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from kneighbors.corpus import read_corpus
-from kneighbors.corpus.labels import labels_of, narrowed
+from kneighbors.corpus.labels import labels_of
 from kneighbors.corpus.roles import Wanted
 from kneighbors.errors import KNeighborsError
+from kneighbors.items.textual import narrowed
 
 Write = Callable[[str | bytes], Path]
 

@@ -10,6 +10,7 @@ import numpy as np
 from kneighbors.corpus.roles import Wanted, is_index_name
 from kneighbors.errors import CorpusRefused
 from kneighbors.items.ids import check_ids
+from kneighbors.items.textual import narrowed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 ID_NAMES = ("id", "ids")
 #: What a column is called that has no name, and is data all the same.
 _INDEX = "index"
-#: What each cell of a column of text must look like for the column to be something else: the same
-#: forms as in attribute tables. Whatever would change on the way back stays text, such as 007.
-_FORMS = {
-    "int64": r"^(0|-?[1-9][0-9]*)$",
-    "float64": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$",
-    "bool": r"^(true|false)$",
-}
 
 
 def labels_of(
@@ -77,24 +71,6 @@ def labels_of(
         return ids, None
     renamed = [other or _INDEX if _INDEX not in kept else other for other in kept]
     return ids, table.select(kept).rename_columns(renamed)
-
-
-def narrowed(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of text as integers, floats or booleans, if that is what every cell says."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if text.null_count == len(text):
-        return text
-    for kind, form in _FORMS.items():
-        if not pc.all(pc.match_substring_regex(text, form)).as_py():
-            continue
-        try:
-            return text.cast(pa.type_for_alias(kind))
-        except pa.ArrowInvalid:
-            # More digits than 64 bits hold: as a float it would lose some.
-            return text
-    return text
 
 
 def _joined(batches: Sequence[pa.Table]) -> pa.Table:

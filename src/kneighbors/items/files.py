@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kneighbors.errors import ItemsRefused, StorageError
 from kneighbors.items.quoting import quoted
+from kneighbors.items.textual import narrowed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,32 +80,7 @@ def _read_csv(path: str) -> pa.Table:
                 quoted_strings_can_be_null=False,
             ),
         )
-    return pa.table([_narrowed(column) for column in text.columns], names=text.column_names)
+    return pa.table([narrowed(column) for column in text.columns], names=text.column_names)
 
-
-def _narrowed(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of text as integers, floats or booleans if that is what every cell says."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if text.null_count == len(text):
-        return text
-    for kind, form in _FORMS.items():
-        if not pc.all(pc.match_substring_regex(text, form)).as_py():
-            continue
-        try:
-            return text.cast(pa.type_for_alias(kind))
-        except pa.ArrowInvalid:
-            # More digits than 64 bits hold: as a float it would lose some.
-            return text
-    return text
-
-
-# What a cell must look like to be a number: no leading zeros, no sign that would be lost.
-_FORMS = {
-    "int64": r"^(0|-?[1-9][0-9]*)$",
-    "float64": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$",
-    "bool": r"^(true|false)$",
-}
 
 _READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
