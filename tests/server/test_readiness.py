@@ -140,6 +140,11 @@ def test_a_path_without_an_artifact_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError) as unknown:
         serve(tmp_path)
     assert "artifact-unknown" == unknown.value.code
+    text = tmp_path / "text.tar.gz"
+    text.write_text("no archive")
+    with pytest.raises(ArtifactError) as other:
+        serve(text)
+    assert ("artifact-unknown", str(text)) == (other.value.code, other.value.where)
 
 
 def test_a_taken_port_is_refused_at_once(artifact: Path) -> None:

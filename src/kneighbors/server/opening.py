@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kneighbors.errors import ArtifactError
 from kneighbors.server.settings import Settings
 
 if TYPE_CHECKING:
     from kneighbors.sagemaker.model import Model
     from kneighbors.server.lifecycle import Opener
+
+
+_GZIP = b"\x1f\x8b"
 
 
 def opener_of(settings: Settings, unpack_to: Path | None = None) -> Opener:
@@ -58,7 +62,13 @@ def check_model(settings: Settings) -> None:
         Opened(Directory(path))
         return
     with translated(path), path.open("rb") as file:
-        file.read(1)
+        begins = file.read(len(_GZIP))
+    if begins != _GZIP:
+        raise ArtifactError(
+            "artifact-unknown",
+            "Expected an artifact, a directory or a .tar.gz, got a file that is neither.",
+            where=str(path),
+        )
 
 
 @contextmanager

@@ -35,7 +35,7 @@ _HUNG_S = 60  # a worker whose event loop stands still for so long is killed and
 _AFTER_DRAIN_S = 3.0  # that the arbiter waits longer than a worker for requests in flight
 _STARTING_POLL_S = 0.02
 _BEAT_S = 1.0
-_SWITCH_S = 0.005  # the event loop gets the interpreter from a searching thread within this time
+_SWITCH_S = 0.001  # the event loop gets the interpreter from a searching thread within this time
 
 # A worker that dies at once is not replaced at once: seconds, doubling up to the last.
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 30.0
