@@ -1,6 +1,8 @@
 """Print the newest result of each corpus as Markdown, for the documentation.
 
     python benchmarks/table.py
+
+The results are those that `benchmarks/run.py` appended.
 """
 
 from __future__ import annotations
