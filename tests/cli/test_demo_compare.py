@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kneighbors.cli.demo_compare import compare, medians_ms
+from kneighbors.cli.demo_compare import Contestant, compare, medians_ms
 
 
 def answer(distances: list[float], rows: list[int]) -> tuple[Any, Any]:
@@ -55,24 +55,26 @@ def test_the_largest_difference_is_over_all_queries() -> None:
 def test_contestants_are_asked_the_same_queries_in_turn() -> None:
     asked: list[tuple[str, float]] = []
 
-    def ask(name: str) -> Any:
+    def contestant(name: str) -> Contestant:
         def answer(query: NDArray[np.float64]) -> None:
             assert query.shape == (1, 1)
             asked.append((name, float(query[0, 0])))
 
-        return answer
+        return Contestant(name, answer, lambda: asked.append((name, -1.0)))
 
     queries = np.arange(5.0).reshape(-1, 1)
-    medians, turns = medians_ms({"a": ask("a"), "b": ask("b")}, queries, budget_s=60)
+    medians, turns = medians_ms([contestant("a"), contestant("b")], queries, budget_s=60)
     assert turns == 5
     assert set(medians) == {"a", "b"}
-    # Each answers one untimed, then one timed, before it is another's turn.
-    assert [name for name, _ in asked] == ["a", "a", "b", "b"] * 5
-    assert [query for _, query in asked[1::2]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-    assert all(one[1] != two[1] for one, two in zip(asked[::2], asked[1::2], strict=True))
+    # Each prepares, answers one untimed and then one timed, before it is another's turn.
+    assert [name for name, _ in asked] == ["a", "a", "a", "b", "b", "b"] * 5
+    prepared, untimed, timed = ([query for _, query in asked[part::3]] for part in range(3))
+    assert prepared == [-1.0] * 10
+    assert timed == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert all(one != two for one, two in zip(untimed, timed, strict=True))
 
 
 def test_a_spent_budget_leaves_three_turns() -> None:
     queries = np.zeros((50, 1))
-    _, turns = medians_ms({"a": lambda query: None}, queries, budget_s=0)
+    _, turns = medians_ms([Contestant("a", lambda query: None)], queries, budget_s=0)
     assert turns == 3

@@ -17,10 +17,10 @@ from kneighbors.cli.failures import EXIT_FAULT, Ended
 from kneighbors.cli.screen import Screen
 
 if TYPE_CHECKING:
-    from kneighbors.artifact import Artifact
     from kneighbors.cli.demo_compare import Agreement
     from kneighbors.cli.demo_server import DemoServer
     from kneighbors.datasets import Wines
+    from kneighbors.search.index import ExactIndex
 
 _EPILOG = """\b
 Examples:
@@ -74,7 +74,7 @@ def command(n: int, keep: str | None) -> None:
 def _run(show: Screen, n: int, model: Path) -> bool:
     from kneighbors.cli.demo_server import DemoServer
 
-    wines = _prepared(show, n, model)
+    wines, index = _prepared(show, n, model)
     query = wines.embed(_TERMS)
     with show.stage("starting a server") as stage, DemoServer(model) as server:
         stage.done(f"{server.url}, healthy {server.ready_s:.2f} s after its command")
@@ -84,10 +84,10 @@ def _run(show: Screen, n: int, model: Path) -> bool:
         show.line()
         show.line(nested(answer))
         _show_names(show, wines, answer)
-        return _compared(show, wines, model, server, query, answer)
+        return _compared(show, wines, index, server, query, answer)
 
 
-def _prepared(show: Screen, n: int, model: Path) -> Wines:
+def _prepared(show: Screen, n: int, model: Path) -> tuple[Wines, ExactIndex]:
     """Generate, fit and save."""
     from kneighbors import artifact
     from kneighbors.datasets import make_wines
@@ -107,7 +107,7 @@ def _prepared(show: Screen, n: int, model: Path) -> Wines:
         source = {"address": f"make_wines({n})", "n_neighbors": _N_NEIGHBORS}
         manifest = artifact.save(model, index, catalog, source=source)
         stage.done(f"{manifest.total_bytes / 1e6:,.0f} MB in {len(manifest.parts)} parts: {model}")
-    return wines
+    return wines, index
 
 
 def _show_names(show: Screen, wines: Wines, answer: NDArray[np.float64]) -> None:
@@ -126,15 +126,18 @@ def _show_names(show: Screen, wines: Wines, answer: NDArray[np.float64]) -> None
 def _compared(
     show: Screen,
     wines: Wines,
-    model: Path,
+    index: ExactIndex,
     server: DemoServer,
     query: NDArray[np.float32],
     answer: NDArray[np.float64],
 ) -> bool:
     """Ask scikit-learn the same, and say what it answered and how long everyone took."""
-    from kneighbors.artifact import open_artifact
-    from kneighbors.cli.demo_compare import compare, medians_ms
+    from kneighbors.cli.demo_compare import Contestant, compare, medians_ms
     from kneighbors.datasets import make_wines
+    from kneighbors.server.cores import available_cores, set_blas_threads
+
+    def all_cores() -> None:
+        set_blas_threads(available_cores())
 
     queries = np.vstack([query, make_wines(_MORE_QUERIES, seed=1).X])
     with show.stage("asking scikit-learn") as stage:
@@ -144,13 +147,15 @@ def _compared(
         served[:, 0] = answer
         agreement = compare((served[0], served[1].astype(np.int64)), theirs)
         stage.done(f"{len(queries)} queries")
-    with show.stage("timing") as stage, open_artifact(model) as artifact:
-        contestants = {
-            "kneighbors, in process": _in_process(artifact),
-            "kneighbors, over HTTP": lambda q: server.predict(q[0]),
-            "scikit-learn, float64": lambda q: wide.kneighbors(q.astype(np.float64)),
-            "scikit-learn, float32": narrow.kneighbors,
-        }
+    with show.stage("timing") as stage:
+        contestants = (
+            Contestant("kneighbors, one thread", _in_process(index), lambda: set_blas_threads(1)),
+            Contestant("kneighbors, over HTTP", lambda q: server.predict(q[0])),
+            Contestant(
+                "scikit-learn, float64", lambda q: wide.kneighbors(q.astype(np.float64)), all_cores
+            ),
+            Contestant("scikit-learn, float32", narrow.kneighbors, all_cores),
+        )
         medians, turns = medians_ms(contestants, queries, _TIMING_BUDGET_S)
         stage.done(f"medians of {turns} single queries each, in turn")
     _show_times(show, medians)
@@ -165,10 +170,9 @@ def _scikit_learn(X: NDArray[Any]) -> Any:
     return NearestNeighbors(n_neighbors=_N_NEIGHBORS, metric=_METRIC).fit(X)
 
 
-def _in_process(artifact: Artifact) -> Any:
+def _in_process(index: ExactIndex) -> Any:
+    """Return our model as scikit-learn's is: fitted in this process, its corpus in memory."""
     from kneighbors.search.gate import check_queries
-
-    index = artifact.index
 
     def ask(Q: NDArray[Any]) -> object:
         return index.kneighbors(check_queries(Q, index.n_features, _METRIC), _N_NEIGHBORS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,10 +101,26 @@ def _fault(
     return None
 
 
+@dataclass(frozen=True)
+class Contestant:
+    """Who answers queries, and what has to be set before.
+
+    Parameters
+    ----------
+    name : str
+    ask : callable
+        Answers queries of shape (1, n_features).
+    prepare : callable, optional
+        Called, untimed, whenever its turn comes.
+    """
+
+    name: str
+    ask: Callable[[NDArray[Any]], object]
+    prepare: Callable[[], object] = lambda: None
+
+
 def medians_ms(
-    contestants: Mapping[str, Callable[[NDArray[Any]], object]],
-    queries: NDArray[np.floating[Any]],
-    budget_s: float,
+    contestants: Sequence[Contestant], queries: NDArray[np.floating[Any]], budget_s: float
 ) -> tuple[dict[str, float], int]:
     """Time single queries of several contestants in turn, so that all meet the same machine.
 
@@ -114,8 +130,7 @@ def medians_ms(
 
     Parameters
     ----------
-    contestants : mapping of str to callable
-        Each answers queries of shape (1, n_features).
+    contestants : sequence of Contestant
     queries : ndarray of shape (n_queries, n_features)
         Asked in this order, one a turn.
     budget_s : float
@@ -124,20 +139,21 @@ def medians_ms(
     Returns
     -------
     medians : dict of str to float
-        Milliseconds a query.
+        Milliseconds a query, by the name of the contestant.
     turns : int
         How many queries each of them answered.
     """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+    times: dict[str, list[float]] = {one.name: [] for one in contestants}
     began = time.perf_counter()
     turns = 0
     while turns < len(queries) and (turns < 3 or time.perf_counter() - began < budget_s):
         query = queries[turns : turns + 1]
-        for name, ask in contestants.items():
+        for one in contestants:
+            one.prepare()
             time.sleep(_SETTLE_S)
-            ask(queries[turns - 1 : turns] if turns else queries[-1:])
+            one.ask(queries[turns - 1 : turns] if turns else queries[-1:])
             start = time.perf_counter()
-            ask(query)
-            times[name].append((time.perf_counter() - start) * 1e3)
+            one.ask(query)
+            times[one.name].append((time.perf_counter() - start) * 1e3)
         turns += 1
     return {name: float(np.median(values)) for name, values in times.items()}, turns

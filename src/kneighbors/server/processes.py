@@ -11,7 +11,6 @@ import math
 import os
 import signal
 import socket
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -35,7 +34,6 @@ _HUNG_S = 60  # a worker whose event loop stands still for so long is killed and
 _AFTER_DRAIN_S = 3.0  # that the arbiter waits longer than a worker for requests in flight
 _STARTING_POLL_S = 0.02
 _BEAT_S = 1.0
-_SWITCH_S = 0.001  # the event loop gets the interpreter from a searching thread within this time
 
 # A worker that dies at once is not replaced at once: seconds, doubling up to the last.
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 30.0
@@ -68,7 +66,6 @@ class ModelWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until told to stop."""
         serving: Serving = self.app.serving
-        sys.setswitchinterval(_SWITCH_S)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(serving))
 
