@@ -391,7 +391,9 @@ class Candidate:
 def measure(candidates: list[Candidate]) -> None:
     """Run the rounds, interleaved; then memory and strictness."""
     for number in range(ROUNDS):
-        for c in candidates:
+        # Every round begins with another one, so that none is always first or last.
+        turn = number * len(candidates) // ROUNDS
+        for c in candidates[turn:] + candidates[:turn]:
             c.start()
             load(c.port, 8, 0.5)  # warm-up
             alone = load(c.port, 1, LOAD_S / 3)[1]

@@ -15,7 +15,7 @@ from kneighbors.errors import KNeighborsError
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Reply
 from kneighbors.server.statuses import status_of
-from support.server_process import ServerProcess
+from support.server_process import ServerProcess, wait_for
 from support.server_raw import connect, exchange, receive_all, split
 
 NPY, JSON, CSV, LINES = (
@@ -300,7 +300,12 @@ def test_no_client_can_make_the_metrics_grow(server: ServerProcess) -> None:
 
 def test_a_log_line_is_one_line_of_bounded_length(server: ServerProcess) -> None:
     server.request("GET", "/%0d%0aX:%20y/" + "b" * 3000, headers={"X-Request-Id": "marker-1"})
-    lines = [line for line in server.output().splitlines() if "marker-1" in line]
+
+    def marked() -> list[str]:
+        # The line may be written after the answer has arrived, and be seen half written.
+        return [line for line in server.output().split("\n")[:-1] if "marker-1" in line]
+
+    lines = wait_for(marked, "the request's line in the log")
     assert 1 == len(lines)
     assert "%0d%0aX" in lines[0]
     assert len(lines[0]) < 600
