@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kneighbors.server.framing import Bounds, Gate
@@ -66,18 +66,21 @@ def code_of(data: bytes) -> str | None:
     return None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=5), st.lists(st.integers(0, 3000), max_size=12))
 def test_cuts_change_nothing(pieces: list[bytes], cuts: list[int]) -> None:
     data = b"".join(pieces)
     assert events(data, []) == events(data, cuts)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=3))
 def test_one_byte_at_a_time_changes_nothing(pieces: list[bytes]) -> None:
     data = b"".join(pieces)
     assert events(data, []) == events(data, list(range(len(data))))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(PIECES),
     st.integers(0, 400),
@@ -94,12 +97,14 @@ def test_a_changed_byte_is_refused_or_means_the_same_wherever_it_is_cut(
     assert whole == parts
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600), st.lists(st.integers(0, 600), max_size=5))
 def test_any_bytes_are_understood_or_refused(data: bytes, cuts: list[int]) -> None:
     for event in events(data, cuts):
         assert event[0] in (b"head", b"body", b"refused")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_head_that_passes_has_a_control_or_a_lone_line_end(data: bytes) -> None:
     for event in events(b"GET / HTTP/1.1\r\nHost: a\r\n" + data + b"\r\n\r\n", []):

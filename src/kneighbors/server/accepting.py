@@ -16,7 +16,7 @@ from kneighbors.server.board import Slot, State
 from kneighbors.server.logs import LOG
 
 _COURTESY_S = 0.01  # that another worker, with fewer connections, gets to take one
-_IMPATIENT_S = 0.1  # without courtesy, after the other has not used it: it is busy
+_IMPATIENT_S = 0.02  # without courtesy, after the other has not used it: it is busy
 _EXHAUSTED_S = 0.5  # after which to try again when there are no descriptors left
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _OTHERS = frozenset({State.LOADING, State.READY, State.FAILED})
