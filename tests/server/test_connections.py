@@ -87,6 +87,19 @@ def test_a_client_that_has_closed_its_half_is_answered(server: ServerProcess) ->
     assert (200, 200, b"") == (first.status, second.status, rest)
 
 
+def test_a_connection_on_which_no_more_can_come_is_not_kept_after_a_refusal(
+    server: ServerProcess,
+) -> None:
+    for _ in range(5):
+        with connect(server.port) as s:
+            s.sendall(post(VECTOR) + b"GET /ping HTTP/1.1\r\n\r\n")
+            s.shutdown(socket.SHUT_WR)
+            first, rest = split(receive_all(s))
+            second, rest = split(rest)
+        assert (200, 400, b"") == (first.status, second.status, rest)
+    wait_for(partial(has, server, "kneighbors_connections", 1), "the connections to end", 1.5)
+
+
 def has(server: ServerProcess, sample: str, value: float) -> bool:
     return server.metric(sample) == value
 

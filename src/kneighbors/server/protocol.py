@@ -256,7 +256,8 @@ class StrictProtocol(HttpToolsProtocol):
             return
         self.is_ending = True
         self._timer.stop()
-        if (self._in_body or self._held) and self._real.can_write_eof():
+        may_come = not self._is_last and bool(self._in_body or self._held)
+        if may_come and self._real.can_write_eof():
             self._held = b""
             self.flow.resume_reading()
             self._real.write_eof()
