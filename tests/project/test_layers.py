@@ -14,6 +14,7 @@ LAYERS = Layers(
     "kneighbors",
     [
         {"cli"},
+        {"local"},
         {"server", "client"},
         {"sagemaker"},
         {"neighbors"},

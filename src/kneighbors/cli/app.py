@@ -31,6 +31,14 @@ COMMANDS = {
     "serve": "Serve an artifact over HTTP, as SageMaker asks for it.",
     "query": "Ask an artifact or a server for nearest neighbours.",
     "inspect": "Show what an artifact holds, and check every byte.",
+    "package": "Make a model.tar.gz for SageMaker, with all that its image needs.",
+    "convert": "Turn a pickled scikit-learn model into an artifact.",
+    "merge": "Join the artifacts of several training hosts into one.",
+    "deploy": "Make an endpoint of an artifact, on SageMaker or on this machine.",
+    "delete": "Remove an endpoint and what it was made of.",
+    "transform": "Answer whole files of queries with a batch transform job.",
+    "sagemaker": "Write the script of a SageMaker job, ready to be edited.",
+    "local": "SageMaker on this machine, without an account or Docker.",
     "demo": "Fit, save, serve and query 180,000 wines, and compare with scikit-learn.",
 }
 _EPILOG = """\b
