@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from kneighbors.artifact import Artifact
     from kneighbors.search.index import ExactIndex
 
+#: What clients send that leave the format to the server.
+_ANYTHING = ("", "*/*")
+
 #: Neighbours of a query that asks for no number, unless the artifact says otherwise.
 DEFAULT_N_NEIGHBORS = 10
 
@@ -45,6 +48,8 @@ class Model:
         Neighbours of a query that asks for no number; of a smaller corpus, all rows.
     artifact : Artifact, optional
         Where index and catalogue come from; kept for whoever asks.
+    default_accept : str, optional
+        Media type of the answer to a request that accepts anything; None is the request's own.
 
     Examples
     --------
@@ -66,11 +71,13 @@ class Model:
         limits: Limits | None = None,
         default_n_neighbors: int = DEFAULT_N_NEIGHBORS,
         artifact: Artifact | None = None,
+        default_accept: str | None = None,
     ) -> None:
         self.index = index
         self.catalog = Catalog(index.n_samples) if catalog is None else catalog
         self.limits = limits or Limits()
         self.artifact = artifact
+        self._default_accept = default_accept
         most = min(index.n_samples, self.limits.max_neighbors)
         self.default_n_neighbors = min(check_n_neighbors(default_n_neighbors, 1 << 62), most)
         self._reader = Reader(index, self.catalog, self.limits, self.default_n_neighbors)
@@ -82,6 +89,7 @@ class Model:
         *,
         limits: Limits | None = None,
         default_n_neighbors: int | None = None,
+        default_accept: str | None = None,
     ) -> Model:
         """Open an artifact, a directory or a ``.tar.gz``, as a model.
 
@@ -91,6 +99,8 @@ class Model:
         limits : Limits, optional
         default_n_neighbors : int, optional
             By default what the artifact's source says under ``n_neighbors``, else 10.
+        default_accept : str, optional
+            As in `Model`.
 
         Raises
         ------
@@ -110,6 +120,7 @@ class Model:
             limits=limits,
             default_n_neighbors=default_n_neighbors,
             artifact=artifact,
+            default_accept=default_accept,
         )
 
     @property
@@ -126,6 +137,25 @@ class Model:
     def metric(self) -> str:
         """Canonical name of the metric."""
         return self.index.metric
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is served, as labels; ``generation`` tells artifacts apart."""
+        generation = "" if self.artifact is None else self.artifact.manifest.digest[:12]
+        return {
+            "generation": generation,
+            "metric": self.metric,
+            "n_samples": str(self.n_samples),
+            "n_features": str(self.n_features),
+        }
+
+    @property
+    def has_items(self) -> bool:
+        """Whether the rows have attributes, which `warm_up` then takes longer for."""
+        return self.catalog.has_items
+
+    def execution_parameters(self) -> None:
+        """Return None: the server knows best how it wants to be called by batch transform."""
 
     def warm_up(self, *, items: bool = True) -> None:
         """Answer one query in every way, so that the first real one is as fast as the others.
@@ -185,6 +215,8 @@ class Model:
     ) -> Query:
         """Understand and check a request, without searching; parameters as of `invoke`."""
         source = source_of(content_type, body).name
+        if self._default_accept is not None and accepts_anything(accept):
+            accept = self._default_accept
         negotiate(accept, source)  # what cannot be answered need not be read
         request = decode(body, content_type, custom_attributes, self.limits)
         query = self._reader.query(request, accept, source)
@@ -212,3 +244,8 @@ class Model:
             the format that was asked for has no place for that.
         """
         return write(query, found, self.catalog, self.limits)
+
+
+def accepts_anything(accept: str | None) -> bool:
+    """Return whether a client leaves the format of the answer to the server."""
+    return accept is None or accept.strip() in _ANYTHING

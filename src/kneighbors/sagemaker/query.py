@@ -83,9 +83,15 @@ class Reply:
     body : bytes
     content_type : str
     rows : int
-        Number of queries that were answered.
+        Number of queries that were answered; 0 where only a user's script knows.
+    status : int, default=200
+        HTTP status; a user's script may answer with another.
+    headers : tuple of (str, str), default=()
+        What a user's script wants to send besides.
     """
 
     body: bytes
     content_type: str
     rows: int
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
