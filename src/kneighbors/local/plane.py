@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kneighbors.local.hosting import Hosting
     from kneighbors.local.images import Images
     from kneighbors.local.logs import Logs
     from kneighbors.local.objects import Objects
@@ -39,6 +40,11 @@ class Plane:
     running : Running
         Jobs and endpoints that are processes now.
     region, account : str
+
+    Attributes
+    ----------
+    hosting : Hosting
+        Endpoints; `kneighbors.local.hosting.resume` sets it.
     """
 
     root: Path
@@ -50,6 +56,7 @@ class Plane:
     running: Running
     region: str = field(default=REGION)
     account: str = field(default=ACCOUNT)
+    hosting: Hosting = field(init=False)
 
     def arn(self, resource: str, service: str = "sagemaker") -> str:
         """Return the ARN of a resource, such as ``endpoint/wines``."""
