@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kneighbors.artifact.directory import Directory, OpenFile, damaged
 from kneighbors.artifact.gunzip import GZIP_WINDOW, ArchiveLimits
@@ -19,7 +19,7 @@ from kneighbors.artifact.occupancy import Kind, look
 from kneighbors.artifact.publishing import resolved
 from kneighbors.artifact.reader import Opened
 from kneighbors.artifact.staging import make_locked, sweep, sync_directory
-from kneighbors.artifact.tarball import BLOCK, build_header, padding
+from kneighbors.artifact.tarball import BLOCK, SKIPPED_TREE, build_header, padding
 from kneighbors.errors import StorageError
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage import translated
@@ -37,6 +37,7 @@ def pack(
     *,
     overwrite: bool = False,
     level: int = 1,
+    code: Mapping[str, bytes] | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write an artifact as a ``.tar.gz``, whole or not at all.
@@ -55,6 +56,8 @@ def pack(
     level : int, default 1
         Of compression, 0 to 9. Vectors shrink by 7 % at 34 MB/s, hardly more at higher levels; 0
         stores them at the speed of the disk.
+    code : mapping of str to bytes, optional
+        Files to put under ``code/``, which readers of artifacts skip.
     progress : callable, optional
         Called as ``progress("packing", done, total)`` in bytes.
 
@@ -67,6 +70,33 @@ def pack(
     """
     opened = Opened(Directory(resolved(directory)))
     target = resolved(archive)
+
+    def write(file: BinaryIO) -> None:
+        if not _write(file, opened, level, code or {}, progress or ignore):
+            file.truncate(0)
+            file.seek(0)
+            _write(file, opened, 0, code or {}, progress or ignore)
+
+    new_archive(target, overwrite, write)
+
+
+def new_archive(target: Path, overwrite: bool, write: Callable[[BinaryIO], None]) -> None:
+    """Make a file at a path, whole or not at all.
+
+    Parameters
+    ----------
+    target : Path
+        As `resolved` returned it.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+    write : callable
+        Writes the content into an open file.
+
+    Raises
+    ------
+    StorageError
+        ``artifact-exists``, or what the system refused; nothing is left behind.
+    """
     with translated(target):
         if look(target).kind is not Kind.NOTHING and not (overwrite and target.is_file()):
             raise _exists(target)
@@ -74,10 +104,7 @@ def pack(
         path, lock = make_locked(target, _make_file)
         try:
             with path.open("r+b", buffering=0) as file:
-                if not _write(file, opened, level, progress or ignore):
-                    file.truncate(0)
-                    file.seek(0)
-                    _write(file, opened, 0, progress or ignore)
+                write(file)
                 os.fsync(file.fileno())
             _publish_file(path, target, overwrite)
         finally:
@@ -85,39 +112,73 @@ def pack(
             os.close(lock)
 
 
-def _write(file: BinaryIO, opened: Opened, level: int, progress: Progress) -> bool:
+def _write(
+    file: BinaryIO, opened: Opened, level: int, code: Mapping[str, bytes], progress: Progress
+) -> bool:
     """Write the archive; tell whether it is one that readers will not take for a bomb."""
-    packer = zlib.compressobj(level, zlib.DEFLATED, GZIP_WINDOW)
-    done = 0
+    packer = TarGz(file, level)
+    total = opened.manifest.total_bytes + len(opened.manifest_bytes)
 
-    def put(data: bytes) -> None:
-        nonlocal done
-        done += len(data)
-        _write_all(file, packer.compress(data))
-        progress("packing", min(done, total), total)
+    def step(data: bytes) -> bytes:
+        progress("packing", min(packer.bytes_in + len(data), total), total)
+        return data
 
-    manifest = opened.manifest
-    total = manifest.total_bytes + len(opened.manifest_bytes)
-    put(build_header(MANIFEST, len(opened.manifest_bytes)))
-    put(opened.manifest_bytes + bytes(padding(len(opened.manifest_bytes))))
-    for part in sorted(manifest.parts.values(), key=lambda part: part.file):
-        put(build_header(part.file, part.bytes))
+    packer.add(MANIFEST, len(opened.manifest_bytes), [opened.manifest_bytes])
+    for part in sorted(opened.manifest.parts.values(), key=lambda part: part.file):
         source = opened.open(part)
-        if _copy(source, put) != part.sha256:
+        digest = sha256()
+        packer.add(part.file, part.bytes, map(step, _pieces(source, digest)))
+        if digest.hexdigest() != part.sha256:
             raise damaged(source.where, 0, part.bytes, "the SHA-256 differs")
-        put(bytes(padding(part.bytes)))
-    put(bytes(2 * BLOCK))
-    _write_all(file, packer.flush())
-    return level == 0 or done <= _PACKED_AT_MOST * file.tell()
+    for name, data in sorted(code.items()):
+        packer.add(f"{SKIPPED_TREE}/{name}", len(data), [data])
+    packer.finish()
+    return level == 0 or packer.bytes_in <= _PACKED_AT_MOST * file.tell()
 
 
-def _copy(source: OpenFile, put: Callable[[bytes], None]) -> str:
-    digest = sha256()
+class TarGz:
+    """A ``.tar.gz`` that is being written; the same members give the same bytes.
+
+    Parameters
+    ----------
+    file : binary file
+        Unbuffered, at its start.
+    level : int
+        Of compression, 0 to 9.
+
+    Attributes
+    ----------
+    bytes_in : int
+        How much was written, before compression.
+    """
+
+    def __init__(self, file: BinaryIO, level: int) -> None:
+        self._file = file
+        self._packer = zlib.compressobj(level, zlib.DEFLATED, GZIP_WINDOW)
+        self.bytes_in = 0
+
+    def add(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
+        """Write one file, whose pieces have this length together."""
+        self._put(build_header(name, size))
+        for piece in pieces:
+            self._put(piece)
+        self._put(bytes(padding(size)))
+
+    def finish(self) -> None:
+        """Write what ends an archive."""
+        self._put(bytes(2 * BLOCK))
+        _write_all(self._file, self._packer.flush())
+
+    def _put(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        _write_all(self._file, self._packer.compress(data))
+
+
+def _pieces(source: OpenFile, digest: Any) -> Iterator[bytes]:
     for start in range(0, source.bytes, _COPIED_AT_ONCE):
         data = source.read(start, min(_COPIED_AT_ONCE, source.bytes - start))
         digest.update(data)
-        put(data)
-    return digest.hexdigest()
+        yield data
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

@@ -1,0 +1,169 @@
+"""An artifact as a ``model.tar.gz`` that AWS's scikit-learn image serves as it stands."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from kneighbors.artifact import Manifest, open_artifact, pack, unpack
+from kneighbors.artifact.publishing import resolved
+from kneighbors.errors import ParameterRefused, StorageError
+from kneighbors.sagemaker.packaged import (
+    FORMATS,
+    FRONTS,
+    OWN_SCRIPT,
+    PLAIN_SCRIPT,
+    Format,
+    Front,
+    Packaged,
+    environment_of,
+    image_version_of,
+)
+from kneighbors.sagemaker.source_tree import archive, own_script, package_files, script_files
+from kneighbors.search.progress import Progress, ignore
+from kneighbors.storage import translated
+from kneighbors.storage.address import Address
+from kneighbors.storage.local import LocalStore
+
+__all__ = ["Packaged", "package"]
+
+#: What AWS's multi-model stack looks for where no variable names a script.
+_USUAL_NAME = "inference.py"
+
+
+def package(
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    front: Front = "stock",
+    format: Format = "kneighbors",
+    entry_point: str | os.PathLike[str] | None = None,
+    sourcedir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: Progress = ignore,
+) -> Packaged:
+    """Write an artifact, with the code that serves it, as a ``model.tar.gz``.
+
+    The same artifact and the same code give the same bytes. The image installs nothing when it
+    starts, so the model starts in a network that leads nowhere.
+
+    Parameters
+    ----------
+    model : str or path
+        An artifact, a directory or a ``.tar.gz``.
+    output : str or path
+        A new file; with `overwrite` an existing one.
+    front : {"stock", "ours"}, default="stock"
+        Whether the image's own web application calls the script, or ours answers in its place.
+    format : {"kneighbors", "sklearn"}, default="kneighbors"
+        The artifact and this package; or a pickled scikit-learn estimator, and a script that needs
+        no more than scikit-learn.
+    entry_point : str or path, optional
+        A script with handlers in place of ours, or a folder with one called ``inference.py``.
+    sourcedir : str or path, optional
+        Where to write the code alone, as the ``sourcedir.tar.gz`` that the Python SDK uploads.
+    overwrite : bool, default=False
+        Replace files that are there.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)`` in bytes.
+
+    Returns
+    -------
+    Packaged
+
+    Raises
+    ------
+    ParameterRefused
+        ``package-metric`` when scikit-learn does not know the artifact's metric, ``package-front``
+        when our front is to serve scikit-learn's format, ``entry-point``.
+    StorageError
+        ``artifact-exists`` when there is a file, or what the system refused; neither file is then
+        there.
+    ArtifactError
+        When `model` is no whole artifact.
+    """
+    script, code = _code(format, front, entry_point)
+    environment = environment_of(format, front, script)
+    target = resolved(output)
+    with as_directory(Path(model), progress) as (directory, manifest):
+        if format == "sklearn":
+            from kneighbors.sagemaker.package_plain import pack_plain
+
+            pack_plain(directory, manifest, target, code, overwrite=overwrite, progress=progress)
+        else:
+            pack(directory, target, overwrite=overwrite, code=code, progress=progress)
+    with translated(target):
+        size = target.stat().st_size
+    written = None
+    if sourcedir is not None:
+        written = write_sourcedir(Path(sourcedir), code, overwrite)
+    return Packaged(
+        path=target,
+        bytes=size,
+        format=format,
+        front=front,
+        environment=environment,
+        image_version=image_version_of(format),
+        sourcedir=written,
+    )
+
+
+def write_sourcedir(path: Path, code: Mapping[str, bytes], overwrite: bool) -> Path:
+    """Write code as a ``sourcedir.tar.gz``, whole or not at all."""
+    if path.exists() and not overwrite:
+        raise StorageError(
+            "artifact-exists",
+            "Expected a new file, got the name of something that exists.",
+            where=str(path),
+            hint="Choose another, or ask for it to be overwritten.",
+        )
+    LocalStore().put(Address.parse(path), archive(code))
+    return path
+
+
+@contextmanager
+def as_directory(model: Path, progress: Progress = ignore) -> Iterator[tuple[Path, Manifest]]:
+    """Give an artifact as a directory, unpacked for the time being if it is an archive."""
+    if model.is_dir():
+        with open_artifact(model) as artifact:
+            yield model, artifact.manifest
+        return
+    with tempfile.TemporaryDirectory(prefix="kneighbors-") as folder:
+        directory = Path(folder) / "model"
+        yield directory, unpack(model, directory, progress=progress)
+
+
+def _code(
+    format: Format, front: Front, entry_point: str | os.PathLike[str] | None
+) -> tuple[str, dict[str, bytes]]:
+    """Return the name of the script, and all files of ``code/``."""
+    for name, value, known in (("format", format, FORMATS), ("front", front, FRONTS)):
+        if value not in known:
+            raise ParameterRefused(
+                f"package-{name}", f"Expected {' or '.join(known)} for {name}, got {value!r}."
+            )
+    own = PLAIN_SCRIPT if format == "sklearn" else OWN_SCRIPT
+    found = {own: own_script(own)} if entry_point is None else script_files(Path(entry_point))
+    script = _entry(found, entry_point)
+    if _USUAL_NAME not in found:
+        # The multi-model stack of the image imports this name.
+        found[_USUAL_NAME] = f"from {script[:-3]} import *\n".encode()
+    if format == "kneighbors":
+        found |= package_files()
+    return script, dict(sorted(found.items()))
+
+
+def _entry(found: Mapping[str, bytes], entry_point: str | os.PathLike[str] | None) -> str:
+    scripts = [name for name in found if name.endswith(".py") and "/" not in name]
+    if len(scripts) == 1:
+        return scripts[0]
+    if _USUAL_NAME in scripts:
+        return _USUAL_NAME
+    raise ParameterRefused(
+        "entry-point",
+        f"Expected one script, or one called {_USUAL_NAME}, got {', '.join(scripts) or 'none'}.",
+        where=str(entry_point),
+    )
