@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-slow test-lowest format docs clean
+.PHONY: help demo test check lint types unit test-slow test-lowest test-aws format docs clean
 
 PYTHON ?=
 ARGS ?=
@@ -43,6 +43,11 @@ test-lowest: ## Run the tests with the oldest versions that are supported
 	@$(environment) lowest
 	@$(step) pytest .venv-lowest/bin/python -m pytest -n 2 -m 'not slow' $(ARGS)
 
+test-aws: ## Run our models and programs on AWS's own code, in environments of its own (2.5 GB)
+	@$(environment) test
+	@PYTHON='$(PYTHON)' scripts/stacks
+	@$(step) pytest $(bin)/python -m pytest -n 2 --dist loadfile tests/aws $(ARGS)
+
 format: ## Format the code, and mend what can be mended
 	@$(environment) test
 	@$(bin)/ruff check --fix .
@@ -53,6 +58,6 @@ docs: ## Build the documentation into site/
 	@$(step) mkdocs $(bin)/mkdocs build --strict $(ARGS)
 
 clean: ## Remove environments, caches and what was built
-	@rm -rf .venv .venv-lowest .venv*.lock build dist site .hypothesis
+	@rm -rf .venv .venv-lowest .venv-aws-* .venv*.lock build dist site .hypothesis
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

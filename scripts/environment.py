@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+STACKS = ROOT / "tests" / "aws" / "stacks"
 GROUPS = {"run": [], "test": ["test", "lint"], "docs": ["docs"], "lowest": ["test"]}
 RECORD = "kneighbors-installed.json"
 # Settings of the user's that would send packages elsewhere than into the environment.
@@ -30,7 +31,7 @@ def main(purpose: str, directory: str) -> None:
     with (ROOT / f"{directory}.lock").open("w") as lock:
         # Two targets may run at once; the second finds the work done.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        key, record = key_of_environment(), read_record(home)
+        key, record = key_of_environment(purpose), read_record(home)
         installed = record["purposes"] if record.get("key") == key else []
         if purpose in installed:
             return
@@ -47,9 +48,10 @@ def foundation() -> str:
     return f"{sys.version} {sys.base_prefix} {ROOT}"
 
 
-def key_of_environment() -> str:
+def key_of_environment(purpose: str) -> str:
     """Sum up what an installation depends on."""
-    facts = foundation() + (ROOT / "pyproject.toml").read_text("utf-8")
+    files = [ROOT / "pyproject.toml"] if stack_of(purpose) is None else stack_files(purpose)
+    facts = foundation() + "".join(file.read_text("utf-8") for file in files)
     return hashlib.sha256(facts.encode()).hexdigest()
 
 
@@ -92,20 +94,49 @@ def create(home: Path) -> None:
 
 
 def install(home: Path, purpose: str) -> None:
+    """Install what a purpose asks for."""
+    say(f"Installing packages into {home.name}; the first time takes a minute or two")
+    if stack_of(purpose) is None:
+        install_checkout(home, purpose)
+    else:
+        install_stack(home, purpose)
+
+
+def install_checkout(home: Path, purpose: str) -> None:
     """Install the checkout, editable, with all extras and the purpose's groups."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     requirements = [r for group in GROUPS[purpose] for r in project["dependency-groups"][group]]
     if purpose == "lowest":
         requirements += lowest(project["project"])
-    say(f"Installing packages into {home.name}; the first time takes a minute or two")
+    if pip(home, "--editable", ".[all]", *requirements):
+        raise SystemExit(f"pip could not install what pyproject.toml asks for ({purpose}).")
+
+
+def install_stack(home: Path, purpose: str) -> None:
+    """Install one of AWS's stacks: exact versions, without asking what they would rather have."""
+    build, packages = stack_files(purpose)
+    exactly = ("--no-deps", "--no-build-isolation", "--no-compile", "--requirement")
+    if pip(home, *exactly, str(build)) or pip(home, *exactly, str(packages)):
+        raise SystemExit(f"pip could not install what {packages.relative_to(ROOT)} asks for.")
+
+
+def stack_of(purpose: str) -> str | None:
+    """Return the stack that a purpose such as aws-training names."""
+    return purpose.removeprefix("aws-") if purpose.startswith("aws-") else None
+
+
+def stack_files(purpose: str) -> list[Path]:
+    """Return the requirements of a stack, in the order in which they are installed."""
+    return [STACKS / "build.txt", STACKS / f"{stack_of(purpose)}.txt"]
+
+
+def pip(home: Path, *arguments: str) -> int:
+    """Let pip install something, and return its exit code."""
     settings = {name: value for name, value in os.environ.items() if name not in MISLEADING}
     settings |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
     # Twice quiet: errors are shown, warnings are not.
-    pip = [str(home / "bin/python"), "-m", "pip", "install", "-qq"]
-    command = [*pip, "--editable", ".[all]", *requirements]
-    done = subprocess.run(command, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise SystemExit(f"pip could not install what pyproject.toml asks for ({purpose}).")
+    command = [str(home / "bin/python"), "-m", "pip", "install", "-qq", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL).returncode
 
 
 def lowest(project: dict[str, Any]) -> list[str]:

@@ -197,3 +197,35 @@ def test_every_target_is_explained_by_make_help() -> None:
         check=True,
     ).stdout  # fmt: skip
     assert re.findall(r"^  make ([\w-]+)", said, re.MULTILINE) == phony[1].split()
+
+
+def test_a_stack_of_aws_has_an_environment_of_its_own(checkout: Path) -> None:
+    put(checkout, "python3.13", RUNS)
+    put(checkout, "python3.11", RUNS)
+    said = prepare(checkout, "aws-training")[1]
+    assert said.endswith("python3.11 runs scripts/environment.py aws-training .venv-aws-training\n")
+
+
+def test_a_stack_changes_with_its_own_requirements_only(
+    environment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "STACKS", tmp_path)
+    for name in ("pyproject.toml", "build.txt", "one.txt", "two.txt"):
+        (tmp_path / name).write_text("")
+    before = [environment.key_of_environment(purpose) for purpose in ("aws-one", "aws-two")]
+    (tmp_path / "pyproject.toml").write_text("more")
+    (tmp_path / "two.txt").write_text("more")
+    after = [environment.key_of_environment(purpose) for purpose in ("aws-one", "aws-two")]
+    assert [True, False] == [a == b for a, b in zip(before, after, strict=True)]
+
+
+def test_every_stack_is_set_up_in_exact_versions() -> None:
+    script = (ROOT / "scripts" / "stacks").read_text("utf-8")
+    default = re.search(r"set -- (.*)$", script, re.MULTILINE)
+    assert default is not None
+    files = {file.stem: file for file in (ROOT / "tests" / "aws" / "stacks").glob("*.txt")}
+    assert {*default[1].split(), "build"} == set(files)
+    lines = [line for file in files.values() for line in file.read_text("utf-8").splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    assert [] == [line for line in wanted if re.fullmatch(r"[\w.-]+==[\w.]+", line) is None]
