@@ -12,6 +12,7 @@
     ├── ArtifactError (ValueError) a saved index: damaged, incomplete, of a newer format
     ├── StorageError (OSError)     an address: missing, forbidden, full, already there
     ├── ServiceError (RuntimeError) what a server answered instead of neighbours
+    ├── LocalError (RuntimeError)   SageMaker on this machine cannot start, or is not up
     └── MissingExtra (ImportError) an optional dependency that is not installed
 
 A message says what was expected, what came and where, and what to do. ``code`` is stable: programs
@@ -108,6 +109,10 @@ class StorageError(KNeighborsError, OSError):
 
 class ServiceError(KNeighborsError, RuntimeError):
     """A server answered with an error instead of neighbours."""
+
+
+class LocalError(KNeighborsError, RuntimeError):
+    """SageMaker on this machine cannot start, is not up, or is up already."""
 
 
 class MissingExtra(KNeighborsError, ImportError):
