@@ -40,6 +40,8 @@ class Plane:
     running : Running
         Jobs and endpoints that are processes now.
     region, account : str
+    access : dict
+        Variables that let a container's processes in: ``AWS_ACCESS_KEY_ID`` and the like.
 
     Attributes
     ----------
@@ -56,6 +58,7 @@ class Plane:
     running: Running
     region: str = field(default=REGION)
     account: str = field(default=ACCOUNT)
+    access: dict[str, str] = field(default_factory=dict)
     hosting: Hosting = field(init=False)
 
     def arn(self, resource: str, service: str = "sagemaker") -> str:
