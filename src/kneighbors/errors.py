@@ -11,6 +11,7 @@
     │   └── BodyRefused            a request: its body, its content type, what it accepts, its size
     ├── ArtifactError (ValueError) a saved index: damaged, incomplete, of a newer format
     ├── StorageError (OSError)     an address: missing, forbidden, full, already there
+    ├── ScriptError (RuntimeError) a user's script: missing, of no use, or raising
     ├── ServiceError (RuntimeError) what a server answered instead of neighbours
     ├── LocalError (RuntimeError)   SageMaker on this machine cannot start, or is not up
     └── MissingExtra (ImportError) an optional dependency that is not installed
@@ -105,6 +106,10 @@ class ArtifactError(KNeighborsError, ValueError):
 
 class StorageError(KNeighborsError, OSError):
     """An address cannot be read from or written to."""
+
+
+class ScriptError(KNeighborsError, RuntimeError):
+    """A user's script is missing, is of no use as one, or raised."""
 
 
 class ServiceError(KNeighborsError, RuntimeError):

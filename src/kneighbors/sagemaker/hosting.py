@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
-from kneighbors.formats import Limits
+from kneighbors.formats import JSON, Limits
+from kneighbors.sagemaker.functions import Functions
 from kneighbors.sagemaker.model import Model
+from kneighbors.sagemaker.packaged import OWN_SCRIPT
 from kneighbors.sagemaker.query import Reply
+from kneighbors.sagemaker.script import Script, find_script
+from kneighbors.sagemaker.script_model import ScriptModel
 
 #: Media type of the answer to a request that accepts anything.
 DEFAULT_ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
@@ -79,11 +88,46 @@ def open_hosted(
     Returns
     -------
     Hosted
-        A plain `Model` where no script says otherwise.
+        A plain `Model` where there is no script, or none of its functions is the user's.
+
+    Raises
+    ------
+    ScriptError
+        With code ``script-missing`` or ``script-invalid``; ``script-failed``, if it raises while
+        it loads the model.
+    StorageError, ArtifactError
+        Where the artifact, or the code, cannot be had.
     """
+    model_dir = Path(model_dir)
+    default_accept = environ.get(DEFAULT_ACCEPT_VARIABLE, "").strip() or None
+    script = find_script(model_dir, environ, _own_room() if room is None else room)
+    if script is not None and not _is_unchanged(script):
+        functions = Functions(script.load())
+        if functions:
+            return ScriptModel(
+                functions,
+                model_dir,
+                limits=limits,
+                default_n_neighbors=default_n_neighbors,
+                default_accept=default_accept or JSON,
+            )
     return Model.open(
         model_dir,
         limits=limits,
         default_n_neighbors=default_n_neighbors,
-        default_accept=environ.get(DEFAULT_ACCEPT_VARIABLE, "").strip() or None,
+        default_accept=default_accept,
     )
+
+
+@cache
+def _own_room() -> Path:
+    """Return a directory of this process, removed at its end."""
+    holder = tempfile.mkdtemp(prefix="kneighbors-code-")
+    atexit.register(shutil.rmtree, holder, ignore_errors=True)
+    return Path(holder)
+
+
+def _is_unchanged(script: Script) -> bool:
+    """Return whether a script is the one that this package hands out, which changes nothing."""
+    own = files("kneighbors.sagemaker") / "entry_point" / OWN_SCRIPT
+    return own.read_bytes() == script.path.read_bytes()

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from kneighbors.formats import JSON, NPY, Limits, decode, negotiate, source_of
+from kneighbors.formats import JSON, NPY, Limits, Request, decode, negotiate, source_of
 from kneighbors.formats.json import dump
 from kneighbors.formats.npy import write_array
 from kneighbors.items import Catalog
@@ -20,7 +21,7 @@ from kneighbors.sagemaker.finding import find
 from kneighbors.sagemaker.query import Found, Query, Reply
 from kneighbors.sagemaker.reading import Reader
 from kneighbors.sagemaker.writing import accepted_format, write
-from kneighbors.search.gate import check_n_neighbors
+from kneighbors.search.gate import check_n_neighbors, check_queries
 
 if TYPE_CHECKING:
     from kneighbors.artifact import Artifact
@@ -222,6 +223,55 @@ class Model:
         query = self._reader.query(request, accept, source)
         accepted_format(query, ragged=query.radius is not None)
         return query
+
+    def query(self, request: Request) -> Query:
+        """Return a decoded request as a query; its answer may be in any format.
+
+        Raises
+        ------
+        Refused
+            Whatever is wrong about the queries or the parameters.
+        """
+        return self._reader.query(request, None, JSON)
+
+    def kneighbors(
+        self, X: ArrayLike, n_neighbors: int | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the nearest rows of each query, as scikit-learn's method of this name does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features) or (n_features,)
+        n_neighbors : int, optional
+            By default that of the model.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_queries, n_neighbors) or (n_neighbors,), dtype float64
+        indices : ndarray of the same shape, dtype int64
+            Smaller distance first, then smaller row.
+
+        Raises
+        ------
+        ArrayRefused, ParameterRefused
+            As the gate raises them.
+
+        Examples
+        --------
+        >>> from kneighbors.search.index import ExactIndex
+        >>> from kneighbors.search.rows import ArrayRows
+        >>> index = ExactIndex.build(ArrayRows(np.array([[0.0, 0.0], [3.0, 4.0]])), "euclidean")
+        >>> Model(index).kneighbors([3.0, 4.0], 2)
+        (array([0., 5.]), array([1, 0]))
+        """
+        queries = np.asarray(X)
+        is_single = queries.ndim == 1
+        checked = check_queries(
+            queries.reshape(1, -1) if is_single else X, self.n_features, self.metric, name="X"
+        )
+        count = self.default_n_neighbors if n_neighbors is None else n_neighbors
+        found = self.index.kneighbors(checked, check_n_neighbors(count, self.n_samples))
+        return (found[0][0], found[1][0]) if is_single else found
 
     def find(self, queries: Sequence[Query]) -> list[Found]:
         """Return what each query finds; those of several requests are searched for together.
