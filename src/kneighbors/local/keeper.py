@@ -1,11 +1,11 @@
 """The parent of a container's processes: whatever they do, none outlives it.
 
 A program of its own, run as ``python -I -S keeper.py CONTROL WHOM COMMAND...`` with nothing but
-the standard library. The command runs in a session of its own. On Linux the keeper is the reaper of
-all that descends from it, daemons included, so that they can be found and ended. ``CONTROL`` is a
-pipe's descriptor: ``T`` asks the command to end
-(``WHOM`` is ``one``) or its whole process group (``group``), ``K`` ends everything, and so does its other
-side's closing, which is what a control plane that is killed leaves behind.
+the standard library. The command runs in a session of its own. On Linux the keeper is the reaper
+of all that descends from it, daemons included, so that they can be found and ended. ``CONTROL`` is
+a pipe's descriptor: ``T`` asks the command to end (where ``WHOM`` is ``one``) or its whole group
+(``group``), ``K`` ends everything, and so does its other side's closing, which is what a control
+plane that is killed leaves behind.
 
 It ends with the command's exit code; with 128 and the signal's number where a signal ended it.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -12,7 +13,7 @@ from types import ModuleType
 _MOVED = {"sklearn.externals.joblib": "joblib"}
 
 
-class _LastResort:
+class _LastResort(Loader):
     """Finds a module under the name that it once had."""
 
     def find_spec(

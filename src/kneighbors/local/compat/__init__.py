@@ -1,0 +1,1 @@
+"""Put last on the path of a container's Python: what its image once had, if nothing else has it."""

@@ -1,0 +1,1 @@
+"""What scripts of older SageMaker containers import, where the real package is not installed."""
