@@ -87,9 +87,9 @@ def convert(
     Raises
     ------
     ParameterRefused
-        ``parameter-conflict``; ``pickle-untrusted`` without `trust_pickle`; ``convert-estimator`` for another estimator, or
-        one that is not fitted; ``convert-sparse``; ``convert-metric`` for one that the exact search
-        does not have.
+        ``parameter-conflict``; ``pickle-untrusted`` without `trust_pickle`; ``convert-estimator``
+        for another estimator, or one that is not fitted; ``convert-sparse``; ``convert-metric`` for
+        one that the exact search does not have.
     ArtifactError
         ``pickle-unreadable`` when it cannot be unpickled here.
     ArrayRefused, ItemsRefused, StorageError

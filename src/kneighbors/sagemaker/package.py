@@ -111,6 +111,11 @@ def package(
     )
 
 
+def script_of(format: Format, front: Front, entry_point: str | os.PathLike[str]) -> str:
+    """Return the name of the script that `package` would take; errors as of it."""
+    return _code(format, front, entry_point)[0]
+
+
 def write_sourcedir(path: Path, code: Mapping[str, bytes], overwrite: bool) -> Path:
     """Write code as a ``sourcedir.tar.gz``, whole or not at all."""
     if path.exists() and not overwrite:

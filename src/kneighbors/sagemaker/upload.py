@@ -1,0 +1,68 @@
+"""Archives to S3: into a bucket that is there, with progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+from kneighbors.errors import StorageError
+from kneighbors.sagemaker.aws import Aws, AwsRefusal, asking
+from kneighbors.search.progress import Progress
+
+_MISSING = ("404", "NoSuchBucket", "NotFound")
+
+
+def ensure_bucket(aws: Aws, bucket: str, *, create: bool) -> None:
+    """Refuse a bucket that is not there, or make it.
+
+    Raises
+    ------
+    StorageError
+        With code ``bucket-missing``.
+    """
+    try:
+        aws.call("s3", "HeadBucket", Bucket=bucket)
+    except AwsRefusal as error:
+        if error.aws_code not in _MISSING:
+            raise
+        if not create:
+            raise StorageError(
+                "bucket-missing",
+                "Expected a bucket in S3, found none of this name.",
+                where=f"s3://{bucket}",
+                hint=f"Make it, in the region {aws.region}, or name another.",
+            ) from None
+        # us-east-1 is the one region that must not be named.
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+        aws.call(
+            "s3",
+            "CreateBucket",
+            Bucket=bucket,
+            **({} if aws.region == "us-east-1" else elsewhere),
+        )
+
+
+def upload(aws: Aws, path: Path, bucket: str, key: str, progress: Progress) -> None:
+    """Upload a file, in several parts if it is large.
+
+    Raises
+    ------
+    StorageError, ServiceError
+        When S3 refuses or cannot be reached; there is then no such object.
+    """
+    from boto3.s3.transfer import TransferConfig
+
+    total, done, lock = path.stat().st_size, 0, Lock()
+
+    def step(count: int) -> None:
+        nonlocal done
+        # Parts go up in threads.
+        with lock:
+            done += count
+            progress("uploading", done, total)
+
+    client = aws.client("s3")
+    # boto3 would use another library for this where one is installed.
+    config = TransferConfig(preferred_transfer_client="classic")
+    with asking("s3:PutObject"):
+        client.upload_file(str(path), bucket, key, Callback=step, Config=config)
