@@ -12,6 +12,8 @@ from kneighbors.server.statuses import RETRY_AFTER_S, SERVER_CODES, status_of
 
 _LONGEST = 2000  # characters of a message; one that shows what came may be long
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+#: Whoever calls a script of their own needs to hear what it raised, as from AWS's servers.
+_SCRIPT_FAILED = "script-failed"
 _HIDDEN = "Expected to answer, but the server has a fault. Its log says which, by the request id."
 
 Headers = list[tuple[bytes, bytes]]
@@ -47,6 +49,11 @@ def body_too_large(most: int) -> HTTPRefused:
     )
 
 
+def stopping() -> HTTPRefused:
+    """Return the refusal of a request that the end of the server leaves no time for."""
+    return HTTPRefused("stopping", "Expected to answer before the server stops.")
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """The response to an error."""
@@ -73,7 +80,7 @@ def refusal(error: BaseException) -> Refusal:
     """
     if isinstance(error, KNeighborsError):
         code, status = error.code, status_of(error)
-        hidden = status >= 500 and code not in SERVER_CODES
+        hidden = status >= 500 and code not in (*SERVER_CODES, _SCRIPT_FAILED)
         message = error.message if error.hint is None else f"{error.message} {error.hint}"
         where = error.where
     elif isinstance(error, MemoryError):

@@ -53,7 +53,7 @@ _MODEL_CODES = {
     406: ("accept-ragged", "accept-unsupported"),
     413: ("body-too-large", "ids-too-many", "rows-too-many"),
     415: ("content-type-charset", "content-type-parameter", "content-type-unsupported"),
-    500: ("artifact-damaged", "storage-failed"),
+    500: ("artifact-damaged", "script-failed", "storage-failed"),
 }
 
 #: Every code that an answer may carry, and its status.
