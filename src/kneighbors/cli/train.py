@@ -34,7 +34,9 @@ def _dashes(token: str) -> str:
 @click.command(name="train", epilog=_EPILOG, context_settings={"token_normalize_func": _dashes})
 @click.option("--train", metavar="PATH_OR_S3", help="Corpus: a file, a directory, or s3://...")
 @click.option("--model-dir", metavar="DIR", help="Directory that becomes the artifact.")
-@click.option("--output-data-dir", metavar="DIR", help="Directory for report.json.")
+@click.option(
+    "--output-data-dir", metavar="DIR", help="Directory for report.json and distances.svg."
+)
 @click.option(
     "--metric",
     metavar="NAME",
@@ -71,6 +73,11 @@ def _dashes(token: str) -> str:
     metavar="[true|false]",
     help="Replace an artifact that is there.",
 )
+@click.option(
+    "--checkpoint-dir",
+    metavar="DIR",
+    help="Directory of what an interrupted run leaves, for the next one to go on from.",
+)
 @click.option("--no-progress", is_flag=True, help="No bars and no stages on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
 def command(as_json: bool, no_progress: bool, **options: Any) -> None:
@@ -80,11 +87,13 @@ def command(as_json: bool, no_progress: bool, **options: Any) -> None:
     files in the order of their names. Columns that are not the vector become
     attributes of the rows.
     """
-    from kneighbors.sagemaker.training import TrainingSettings, train
+    from kneighbors.sagemaker.training import TrainingSettings, train_host
 
     settings = TrainingSettings.resolve(options, os.environ)
     with progress_bars(wanted=not no_progress, lines=not as_json) as progress:
-        report = train(settings, progress)
+        report = train_host(settings, progress, remark)
+    if report is None:
+        return
     if as_json:
         write_json(report.to_dict())
         return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kneighbors.search.index import ExactIndex
+from kneighbors.search.metrics import Float64Array
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import ArrayRows, FloatArray, RowArray
 
@@ -28,10 +29,15 @@ class Probe:
         Rows that were scored from the original vectors, as a share of all, on average.
     query_ms : dict of str to float
         ``median`` and ``p99`` in milliseconds, and ``queries``, how many there were.
+    nearest, farthest : ndarray of shape (queries,), dtype float64
+        Distances to the first and to the last of the neighbours that each query has beside itself;
+        empty for a corpus of one row.
     """
 
     candidates_share: float
     query_ms: dict[str, float]
+    nearest: Float64Array = field(repr=False, compare=False)
+    farthest: Float64Array = field(repr=False, compare=False)
 
 
 class CountingRows(ArrayRows):
@@ -94,6 +100,12 @@ def probe_index(
             break
     milliseconds = np.array(times) * 1e3
     scored = (rows.taken - before) / len(times)
+    asked = chosen[: len(times)]
+    n_others = min(n_neighbors, n_samples - 1)
+    distances = np.empty((0, 1))
+    if n_others:
+        queries: Any = rows.X[asked]
+        distances, _ = index.kneighbors(queries, n_others, exclude=list(asked[:, np.newaxis]))
     return Probe(
         candidates_share=scored / n_samples,
         query_ms={
@@ -101,4 +113,6 @@ def probe_index(
             "p99": float(np.percentile(milliseconds, 99)),
             "queries": len(times),
         },
+        nearest=distances[:, 0],
+        farthest=distances[:, -1],
     )

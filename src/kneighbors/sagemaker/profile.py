@@ -7,7 +7,7 @@ bytes a row for its norm and eight for its hash.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,14 @@ class CorpusProfile:
         Rows that equal an earlier row, element by element.
     norms : dict of str to float
         ``min``, ``median``, ``mean`` and ``max`` of the rows' Euclidean norms.
+    all_norms : ndarray of shape (n_samples,), dtype float64
+        The norm of each row.
     """
 
     zero_rows: int
     duplicate_rows: int
     norms: dict[str, float]
+    all_norms: NDArray[np.float64] = field(repr=False, compare=False)
 
 
 def profile_corpus(X: NDArray[np.floating[Any]], progress: Progress | None = None) -> CorpusProfile:
@@ -84,6 +87,7 @@ def profile_corpus(X: NDArray[np.floating[Any]], progress: Progress | None = Non
             "mean": float((norms / n_samples).sum()),
             "max": float(norms.max()),
         },
+        all_norms=norms,
     )
 
 

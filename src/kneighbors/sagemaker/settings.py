@@ -10,11 +10,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kneighbors.errors import ParameterRefused
+from kneighbors.sagemaker.shards import Shard
 
 DEFAULT_N_NEIGHBORS = 10
 DEFAULT_METRIC = "cosine"
@@ -57,6 +58,10 @@ class TrainingSettings:
         Seed of what the fit samples.
     overwrite : bool, default=False
         Whether an existing artifact may be replaced.
+    checkpoint_dir : Path, optional
+        Directory in which a run that is interrupted leaves what the next one can go on from.
+    shard : Shard, optional
+        This host's place among several; of the environment alone, and no option.
 
     Examples
     --------
@@ -82,6 +87,8 @@ class TrainingSettings:
     items: str | None = None
     seed: int = 0
     overwrite: bool = False
+    checkpoint_dir: Path | None = None
+    shard: Shard | None = None
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> TrainingSettings:
@@ -93,7 +100,8 @@ class TrainingSettings:
             By the names of the fields; None means not given.
         environ : mapping of str to str
             Usually ``os.environ``. ``SM_HPS``, ``SM_CHANNEL_TRAIN`` (or ``SM_CHANNEL_TRAINING``),
-            ``SM_MODEL_DIR`` and ``SM_OUTPUT_DATA_DIR`` are read.
+            ``SM_MODEL_DIR`` and ``SM_OUTPUT_DATA_DIR`` are read; where there are several hosts,
+            ``SM_HOSTS``, ``SM_CURRENT_HOST`` and ``SM_INPUT_DATA_CONFIG`` as well.
 
         Raises
         ------
@@ -111,6 +119,8 @@ class TrainingSettings:
                     "parameter-missing",
                     f"Expected {option} or the variable {variable}, got neither.",
                 )
+        if merged["train"] == _paths_of(environ).get("train"):
+            values["shard"] = Shard.of(environ)
         return cls(**values)
 
 
@@ -182,13 +192,12 @@ def _unquoted(value: Any) -> Any:
 
 
 def _refuse_unknown(given: Mapping[str, Any], where: str) -> None:
-    known = [field.name for field in fields(TrainingSettings)]
     for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name not in _READERS:
+            near = difflib.get_close_matches(name, _READERS, n=1)
             raise ParameterRefused(
                 "hyperparameter-unknown",
-                f"Expected one of {', '.join(known)}, got {name!r}.",
+                f"Expected one of {', '.join(_READERS)}, got {name!r}.",
                 where=where,
                 hint=f"Did you mean {near[0]!r}?" if near else None,
             )
@@ -275,7 +284,10 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "items": _text,
     "seed": _seed,
     "overwrite": _flag,
+    "checkpoint_dir": _path,
 }
+#: What can be given by name, on a command line or as a hyperparameter.
+OPTIONS = tuple(_READERS)
 _REQUIRED = {
     "train": ("--train PATH_OR_S3", "SM_CHANNEL_TRAIN"),
     "model_dir": ("--model-dir DIRECTORY", "SM_MODEL_DIR"),

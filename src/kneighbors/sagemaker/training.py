@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,26 +22,97 @@ import numpy as np
 from kneighbors import __version__, artifact
 from kneighbors.artifact.occupancy import look
 from kneighbors.artifact.publishing import resolved
-from kneighbors.corpus import read_corpus
+from kneighbors.corpus import Corpus
+from kneighbors.errors import ParameterRefused
+from kneighbors.sagemaker.checkpoints import Say
+from kneighbors.sagemaker.figure import write_figure
 from kneighbors.sagemaker.labels import catalog_of, check_label_options
 from kneighbors.sagemaker.probe import CountingRows, probe_index
 from kneighbors.sagemaker.profile import profile_corpus
 from kneighbors.sagemaker.report import Report, write_report
+from kneighbors.sagemaker.resuming import Resumer
 from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS, TrainingSettings
+from kneighbors.sagemaker.shards import EmptyShard, has_no_files
 from kneighbors.search.gate import check_corpus, check_n_neighbors
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import check_metric
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage import translated
 
-__all__ = ["Report", "TrainingSettings", "train"]
+__all__ = ["Report", "TrainingSettings", "train", "train_host"]
 
 _COMPUTING = ("numpy", "pyarrow")
 #: Files of the corpus that the manifest names; there may be thousands.
-_MOST_FILES = 100
+MOST_FILES = 100
 
 
-def train(settings: TrainingSettings, progress: Progress = ignore) -> Report:
+def train_host(
+    settings: TrainingSettings, progress: Progress = ignore, say: Say = lambda text: None
+) -> Report | None:
+    """Train on one host, which may be one of several.
+
+    Where the corpus is split between the hosts (``ShardedByS3Key``), each fits its own part and
+    saves it to ``model_dir/shard-<host>``, or says there that it was given none;
+    `kneighbors.sagemaker.merging.merge` makes one artifact of them. Where all hosts have all of it,
+    the first one trains as if it were alone, and the others have nothing to do.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        `shard` is this host's place.
+    progress : Progress, optional
+    say : callable, optional
+        Called with lines for a log.
+
+    Returns
+    -------
+    Report or None
+        None where this host had nothing to fit.
+
+    Raises
+    ------
+    ParameterRefused
+        With code ``shard-labels`` if a split corpus has its ids or attributes in files of their
+        own: nobody knows which of their rows belong to which host's.
+    KNeighborsError
+        As `train` raises it.
+    """
+    shard = settings.shard
+    if shard is None:
+        return train(settings, progress, say)
+    if not shard.is_split:
+        if shard.is_first:
+            return train(replace(settings, shard=None), progress, say)
+        say(f"Every host has the whole corpus; {shard.hosts[0]} fits it, {shard.host} does not.")
+        return None
+    if settings.ids is not None or settings.items is not None:
+        raise ParameterRefused(
+            "shard-labels",
+            "Expected ids and attributes in the files of the corpus, which is split between "
+            "hosts, got them in files of their own.",
+            hint="Write them into the corpus's files as columns, or train on one host.",
+        )
+    output = settings.output_data_dir
+    settings = replace(
+        settings,
+        model_dir=settings.model_dir / shard.folder,
+        output_data_dir=None if output is None else output / shard.folder,
+    )
+    if has_no_files(Path(settings.train)):
+        EmptyShard(
+            host=shard.host,
+            hosts=list(shard.hosts),
+            metric=check_metric(settings.metric),
+            n_neighbors=settings.n_neighbors or DEFAULT_N_NEIGHBORS,
+        ).write(settings.model_dir)
+        say(f"{shard.host} was given no file of the corpus, and saves an empty shard.")
+        return None
+    return train(settings, progress, say)
+
+
+def train(
+    settings: TrainingSettings, progress: Progress = ignore, say: Say = lambda text: None
+) -> Report:
     """Read a corpus, fit it, save the artifact and write the report.
 
     Parameters
@@ -49,6 +121,8 @@ def train(settings: TrainingSettings, progress: Progress = ignore) -> Report:
         See `TrainingSettings.resolve` for where they come from.
     progress : Progress, optional
         Called as ``progress(stage, done, total)``.
+    say : callable, optional
+        Called with lines for a log, about checkpoints.
 
     Returns
     -------
@@ -68,20 +142,16 @@ def train(settings: TrainingSettings, progress: Progress = ignore) -> Report:
     Notes
     -----
     Memory: the corpus (nothing for a single ``.npy``, which stays mapped), the head of the index
-    and 16 bytes a row.
+    and 16 bytes a row. With `checkpoint_dir`, the corpus as it was read and the head are written
+    there too, and the corpus is read once more, for its SHA-256.
     """
     metric = check_metric(settings.metric)
     check_label_options(settings)
-    _check_targets(settings)
+    check_targets(settings)
     clock = _Clock()
     with clock.stage("reading"):
-        corpus = read_corpus(
-            settings.train,
-            vector_column=settings.vector_column,
-            id_column=settings.id_column if settings.items is None else None,
-            columns=settings.vector_columns,
-            progress=progress,
-        )
+        stages = Resumer.of(settings, progress, say)
+        corpus = stages.corpus()
     with clock.stage("checking"):
         X = check_corpus(corpus.X, metric)
         n_neighbors = _n_neighbors(settings, X.shape[0])
@@ -89,16 +159,13 @@ def train(settings: TrainingSettings, progress: Progress = ignore) -> Report:
         profile = profile_corpus(X, progress)
     with clock.stage("fitting"):
         rows = CountingRows(X)
-        index = ExactIndex.build(rows, metric, random_state=settings.seed, progress=progress)
-    with clock.stage("measuring"):
-        probe = probe_index(index, rows, n_neighbors, settings.seed, progress)
-    source = {
-        "address": settings.train,
-        "n_neighbors": n_neighbors,
-        "seed": settings.seed,
-        "files": corpus.sources[:_MOST_FILES],
-        "n_files": len(corpus.sources),
-    }
+
+        def build() -> ExactIndex:
+            return ExactIndex.build(rows, metric, random_state=settings.seed, progress=progress)
+
+        index = stages.index(rows, metric, build)
+    source = _source(settings, corpus, n_neighbors)
+    # Before anything is measured: a job that is stopped meanwhile has its model.
     with clock.stage("saving"):
         with translated(settings.model_dir):
             settings.model_dir.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +177,8 @@ def train(settings: TrainingSettings, progress: Progress = ignore) -> Report:
             source=source,
             progress=progress,
         )
+    with clock.stage("measuring"):
+        probe = probe_index(index, rows, n_neighbors, settings.seed, progress)
     report = Report(
         rows=X.shape[0],
         dimensions=X.shape[1],
@@ -131,7 +200,25 @@ def train(settings: TrainingSettings, progress: Progress = ignore) -> Report:
     )
     if settings.output_data_dir is not None:
         write_report(report, settings.output_data_dir)
+        write_figure(report, probe, profile, settings.output_data_dir)
     return report
+
+
+def _source(settings: TrainingSettings, corpus: Corpus, n_neighbors: int) -> dict[str, Any]:
+    source = {
+        "address": settings.train,
+        "n_neighbors": n_neighbors,
+        "seed": settings.seed,
+        "files": corpus.sources[:MOST_FILES],
+        "n_files": len(corpus.sources),
+    }
+    if settings.shard is not None:
+        source["shard"] = {
+            "host": settings.shard.host,
+            "hosts": list(settings.shard.hosts),
+            "n_neighbors": settings.n_neighbors or DEFAULT_N_NEIGHBORS,
+        }
+    return source
 
 
 class _Clock:
@@ -155,10 +242,13 @@ class _Clock:
 def _n_neighbors(settings: TrainingSettings, n_samples: int) -> int:
     if settings.n_neighbors is None:
         return min(DEFAULT_N_NEIGHBORS, n_samples)
+    if settings.shard is not None:
+        # Of all hosts' rows together there may be enough.
+        return min(settings.n_neighbors, n_samples)
     return check_n_neighbors(settings.n_neighbors, n_samples)
 
 
-def _check_targets(settings: TrainingSettings) -> None:
+def check_targets(settings: TrainingSettings) -> None:
     """Refuse early what would fail after a long fit; the writers check again."""
     target = settings.model_dir
     with translated(target):
