@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from kneighbors.sagemaker.query import Reply
 
 #: Media types whose bodies a script gets as text.
 _TEXT_TYPES = frozenset({JSON, "text/csv"})
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_FACTS = dict.fromkeys(("generation", "metric", "n_samples", "n_features"), "")
 _OUR_PARTS = ("input_fn", "predict_fn", "output_fn", "transform_fn")
 
@@ -223,6 +225,11 @@ def _reply(name: str, result: Any, accept: str, context: Context) -> Reply:
         result = result.encode()
     if not isinstance(result, bytes | bytearray | memoryview):
         raise _unusable(name, "bytes, text, or a tuple of those and a content type", result)
+    for key, text in headers.items():
+        if _HEADER_NAME.fullmatch(key) is None or not (text.isascii() and text.isprintable()):
+            raise ScriptError(
+                "script-failed", f"Expected headers of {name} in visible ASCII, got {key!a:.100}."
+            )
     kept = {key: text for key, text in headers.items() if not key.lower().startswith("content-")}
     said = next((t for key, t in headers.items() if key.lower() == "content-type"), None)
     return Reply(bytes(result), said or content_type, 0, status, tuple(kept.items()))
