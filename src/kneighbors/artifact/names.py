@@ -16,6 +16,11 @@ PART_FILE = re.compile(r"[a-z][a-z0-9_-]{0,63}(?:\.[0-9a-f]{16})?\.(?:npy|arrow)
 #: Names that begin so are unfinished work of a writer.
 UNFINISHED = ".kneighbors-"
 
-#: What may lie beside an artifact's files from the start: the entry point of a model directory,
-#: and what a file system keeps at its root.
-COMPANY = frozenset({"code", "lost+found"})
+#: A model directory's entry point, and what keeps AWS's multi-model server from taking the manifest
+#: for one of its own, whatever the case of its letters.
+CODE = "code"
+FOREIGN_MANIFEST = "MAR-INF/MANIFEST.json"
+SKIPPED_TREES = frozenset({CODE, "MAR-INF"})
+
+#: What may lie beside an artifact's files from the start; a file system keeps one at its root.
+COMPANY = SKIPPED_TREES | {"lost+found"}

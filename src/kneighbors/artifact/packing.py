@@ -14,17 +14,19 @@ from typing import Any, BinaryIO
 
 from kneighbors.artifact.directory import Directory, OpenFile, damaged
 from kneighbors.artifact.gunzip import GZIP_WINDOW, ArchiveLimits
-from kneighbors.artifact.names import MANIFEST
+from kneighbors.artifact.names import CODE, FOREIGN_MANIFEST, MANIFEST
 from kneighbors.artifact.occupancy import Kind, look
 from kneighbors.artifact.publishing import resolved
 from kneighbors.artifact.reader import Opened
 from kneighbors.artifact.staging import make_locked, sweep, sync_directory
-from kneighbors.artifact.tarball import BLOCK, SKIPPED_TREE, build_header, padding
+from kneighbors.artifact.tarball import BLOCK, build_header, padding
 from kneighbors.errors import StorageError
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage import translated
 
 _COPIED_AT_ONCE = 1 << 20
+#: A manifest of AWS's multi-model server that leaves everything as it is by default.
+_NOTHING_SAID = b"{}\n"
 
 #: Readers take what compresses better than `ArchiveLimits.ratio` for a bomb. An artifact like that
 #: (all vectors alike, say) is stored uncompressed, so that `unpack` reads whatever `pack` writes.
@@ -57,7 +59,8 @@ def pack(
         Of compression, 0 to 9. Vectors shrink by 7 % at 34 MB/s, hardly more at higher levels; 0
         stores them at the speed of the disk.
     code : mapping of str to bytes, optional
-        Files to put under ``code/``, which readers of artifacts skip.
+        Files to put under ``code/``, which readers of artifacts skip. With them comes an empty
+        ``MAR-INF/MANIFEST.json``: without it, AWS's multi-model server reads ours, and fails.
     progress : callable, optional
         Called as ``progress("packing", done, total)`` in bytes.
 
@@ -131,7 +134,9 @@ def _write(
         if digest.hexdigest() != part.sha256:
             raise damaged(source.where, 0, part.bytes, "the SHA-256 differs")
     for name, data in sorted(code.items()):
-        packer.add(f"{SKIPPED_TREE}/{name}", len(data), [data])
+        packer.add(f"{CODE}/{name}", len(data), [data])
+    if code:
+        packer.add(FOREIGN_MANIFEST, len(_NOTHING_SAID), [_NOTHING_SAID])
     packer.finish()
     return level == 0 or packer.bytes_in <= _PACKED_AT_MOST * file.tell()
 

@@ -12,13 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kneighbors.artifact.gunzip import ArchiveLimits, Inflated
-from kneighbors.artifact.names import MANIFEST, PART_FILE
+from kneighbors.artifact.names import MANIFEST, PART_FILE, SKIPPED_TREES
 from kneighbors.errors import ArtifactError
 
 BLOCK = 512
-
-#: A subtree that a model archive may carry beside the artifact.
-SKIPPED_TREE = "code"
 
 #: The size field holds eleven octal digits; larger files have it in binary, as GNU tar writes it.
 _LARGEST_OCTAL = 8**11 - 1
@@ -252,7 +249,7 @@ class Walk:
         if key in self._seen:
             raise self._unsafe("a name that occurred before, perhaps in other case", name)
         self._seen.add(key)
-        if parts[0] == SKIPPED_TREE:
+        if parts[0] in SKIPPED_TREES:
             return None
         if len(parts) > 1 or is_directory:
             raise ArtifactError(
