@@ -1,4 +1,4 @@
-"""The requests that make an endpoint, as plain documents: a dry run prints them, a run sends them."""
+"""The requests that make an endpoint: a dry run prints them, a run sends them."""
 
 from __future__ import annotations
 

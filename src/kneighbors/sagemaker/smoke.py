@@ -1,4 +1,4 @@
-"""One query to a new endpoint, whose answer is known: does it serve what was deployed?"""
+"""One query to a new endpoint, whose answer is known, to see that it serves what was deployed."""
 
 from __future__ import annotations
 
