@@ -104,11 +104,11 @@ def environment_of(
             "package-front",
             "Expected --front stock with --format sklearn, which needs nothing of ours; got ours.",
         )
-    environment = {
-        "SAGEMAKER_PROGRAM": script,
-        "SAGEMAKER_SUBMIT_DIRECTORY": CODE_DIR,
-        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
-    }
+    environment = {"SAGEMAKER_CONTAINER_LOG_LEVEL": "20"}
+    if front == "stock":
+        # The image installs a script that it is told of with pip, at every start. Our front finds
+        # it in the model.
+        environment |= {"SAGEMAKER_PROGRAM": script, "SAGEMAKER_SUBMIT_DIRECTORY": CODE_DIR}
     if format == "kneighbors":
         environment["PYTHONPATH"] = CODE_DIR
     if front == "ours":
