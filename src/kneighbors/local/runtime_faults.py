@@ -1,4 +1,4 @@
-"""Errors of SageMaker's runtime, in AWS's words; its codes differ from those of the control plane."""
+"""Errors of SageMaker's runtime in AWS's words, with codes that differ from the API's."""
 
 from __future__ import annotations
 

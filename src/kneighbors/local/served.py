@@ -211,6 +211,8 @@ def pieces(response: BaseHTTPResponse, deadline: float) -> Iterator[bytes]:
             if not piece:
                 break
             yield piece
+        if response.length_remaining:
+            raise NoAnswer(f"{response.length_remaining} bytes of the answer are missing")
         response.release_conn()
     except TimeoutError as error:
         raise AnswerTimedOut from error
