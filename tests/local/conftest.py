@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
+from support.local_hosting import HostingPlane
 from support.local_plane import PlaneProcess
 
 
@@ -12,4 +14,14 @@ from support.local_plane import PlaneProcess
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProcess]:
     """A plane that is up; the tests of a module share it."""
     with PlaneProcess(tmp_path_factory.mktemp("plane") / "root") as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
+def hosting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostingPlane]:
+    """A plane for endpoints, whose limits are short; all tests share it."""
+    limits = {"INVOCATION_TIMEOUT_S": "1", "STREAM_TIMEOUT_S": "1", "STARTUP_TIMEOUT_S": "2"}
+    limits |= {"SERVERLESS_IDLE_S": "1", "WATCH_S": "0.1", "PING_S": "0.2"}
+    variables = {f"KNEIGHBORS_LOCAL_{name}": value for name, value in limits.items()}
+    with HostingPlane(tmp_path_factory.mktemp("hosting") / "root", **variables) as up:
         yield up

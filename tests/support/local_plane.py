@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import boto3
 from botocore.config import Config
+
 from support.server_process import ROOT, wait_for
 
 #: What a program of the tests must not bring with it.
@@ -27,10 +28,15 @@ class PlaneProcess:
     root : Path
     *options : str
         Of ``python -m kneighbors.local``.
+    environment : dict, optional
+        Variables beside the test's own.
     """
 
-    def __init__(self, root: Path, *options: str) -> None:
+    def __init__(
+        self, root: Path, *options: str, environment: dict[str, str] | None = None
+    ) -> None:
         self.root = root
+        self.environment = environment or {}
         self.options = options
         root.mkdir(parents=True, exist_ok=True)
         self.log = root / "plane.log"
@@ -45,7 +51,7 @@ class PlaneProcess:
                 [sys.executable, "-m", "kneighbors.local", "--root", str(self.root), *self.options],
                 stdout=log,
                 stderr=log,
-                env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")},
+                env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")} | self.environment,
                 start_new_session=True,
             )
 

@@ -47,9 +47,7 @@ def send_runtime_fault(start: StartResponse, fault: Fault) -> Iterable[bytes]:
     """Answer with an error of the runtime, whose members are in capitals."""
     body = {"Message": fault.message, "message": fault.message, **fault.facts}
     data = json.dumps(body).encode()
-    return send(
-        start, fault.status, data, "application/json", {"x-amzn-errortype": fault.code}
-    )
+    return send(start, fault.status, data, "application/json", {"x-amzn-errortype": fault.code})
 
 
 def send_s3_fault(start: StartResponse, fault: Fault, path: str) -> Iterable[bytes]:
@@ -76,9 +74,7 @@ def send_query_fault(start: StartResponse, fault: Fault) -> Iterable[bytes]:
 def identified(start: StartResponse, request_id: str) -> StartResponse:
     """Return a `start_response` that puts the request's id on the answer."""
 
-    def start_with_id(
-        status: str, headers: list[tuple[str, str]], exc_info: Any = None
-    ) -> Any:
+    def start_with_id(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         if not any(name.lower() == "x-amzn-requestid" for name, _ in headers):
             headers = [*headers, ("x-amzn-RequestId", request_id)]
         return start(status, headers)

@@ -1,4 +1,4 @@
-"""Who answers a request: SageMaker, its runtime and one call of IAM are ours, the rest is moto's."""
+"""Who answers a request: SageMaker, its runtime and one call of IAM are ours, moto has the rest."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ _INVOCATION_BYTES = 64 << 20
 
 Invoke = Callable[["Plane", InvokeRequest], InvokeReply]
 Status = Callable[[], dict[str, Any]]
+Answer = Callable[[Environ, StartResponse], Iterable[bytes]]
+Refuse = Callable[[StartResponse, Fault], Iterable[bytes]]
 
 
 class Dispatch:
@@ -78,7 +80,7 @@ class Dispatch:
             text = f"An internal error occurred. The log has more of request {request_id}."
             return refuse(start, Fault("InternalFailure", text, 500))
 
-    def _parties(self, environ: Environ) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def _parties(self, environ: Environ) -> tuple[Answer, Refuse]:
         """Return who answers, and who says no in the same protocol."""
         path, scope = environ["PATH_INFO"], _scope(environ)
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith(_TARGET):
@@ -149,7 +151,7 @@ def _send_reply(start: StartResponse, reply: InvokeReply) -> Iterable[bytes]:
     return reply.body
 
 
-def _refusal(scope: str, path: str) -> Callable[[StartResponse, Fault], Iterable[bytes]]:
+def _refusal(scope: str, path: str) -> Refuse:
     if scope in ("sts", "iam", "sqs", "sns", "ec2"):
         return answers.send_query_fault
     if scope not in ("s3", ""):

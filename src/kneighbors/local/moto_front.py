@@ -72,7 +72,9 @@ class MotoFront:
         except NotImplementedError as error:
             self._objects.roll_back()
             what = str(error) or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-            raise Fault("NotImplemented", f"kneighbors local does not have it: {what}", 501) from None
+            raise Fault(
+                "NotImplemented", f"kneighbors local does not have it: {what}", 501
+            ) from None
         except BaseException:
             self._objects.roll_back()
             raise

@@ -15,8 +15,16 @@ from typing import Any, BinaryIO
 from kneighbors.local.blobs import Blobs, Entry
 from kneighbors.local.moto_inside import Inside
 
-_FACTS = ("encryption", "kms_key_id", "checksum_algorithm", "checksum_value", "checksum_type",
-          "checksum_parts", "website_redirect_location", "_storage_class")
+_FACTS = (
+    "encryption",
+    "kms_key_id",
+    "checksum_algorithm",
+    "checksum_value",
+    "checksum_type",
+    "checksum_parts",
+    "website_redirect_location",
+    "_storage_class",
+)
 _STRIPES = 64
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kneighbors.local.blobs import Blobs, Entry, copy_bytes
+from kneighbors.local.blobs import Blobs, copy_bytes
 from kneighbors.local.faults import invalid
 
 #: What S3 says of an object whose type nobody gave.
@@ -65,7 +65,8 @@ class Objects:
         FileNotFoundError
             If there is no such object; its text is the object's address.
         """
-        return self._with_file(bucket, key, Path.read_bytes)
+        data: bytes = self._with_file(bucket, key, Path.read_bytes)
+        return data
 
     def download(self, bucket: str, key: str, path: Path) -> None:
         """Copy an object to a file; its directory is made.
@@ -85,9 +86,7 @@ class Objects:
 
         self._with_file(bucket, key, copy)
 
-    def write(
-        self, bucket: str, key: str, data: bytes, content_type: str | None = None
-    ) -> None:
+    def write(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
         """Write an object; it is on the disk when this returns.
 
         Raises
@@ -112,9 +111,7 @@ class Objects:
         self.blobs.remove(bucket, key)
         self._changed(bucket, key)
 
-    def _put(
-        self, bucket: str, key: str, source: bytes | Path, content_type: str | None
-    ) -> None:
+    def _put(self, bucket: str, key: str, source: bytes | Path, content_type: str | None) -> None:
         if not self.has_bucket(bucket):
             raise FileNotFoundError(f"s3://{bucket}")
         kept = self.blobs.keep(source)
@@ -166,11 +163,6 @@ def split_s3(uri: str) -> tuple[str, str]:
     """
     scheme, mark, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
-    if scheme not in ("s3", "https") or not mark or not bucket:
+    if scheme != "s3" or not mark or not bucket:
         raise invalid(f"The S3 URI {uri!r} must be of the form s3://bucket/key.")
-    if scheme == "https":
-        raise invalid(f"The S3 URI {uri!r} must begin with s3://, not https://.")
     return bucket, key
-
-
-__all__ = ["DEFAULT_TYPE", "Blobs", "Entry", "Objects", "fresh_attributes", "split_s3"]

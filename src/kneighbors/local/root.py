@@ -71,15 +71,20 @@ def default_root() -> Path:
     return Path(given) if given else Path.home() / ".kneighbors" / "local"
 
 
+def found_root(path: Path | None) -> Path:
+    """Return the directory that is meant, by default `default_root`; it need not be there."""
+    return (path or default_root()).expanduser().absolute()
+
+
 def made_root(path: Path | None) -> Path:
-    """Return the directory, made if there was none.
+    """Return the directory that is meant, made if there was none.
 
     Raises
     ------
     LocalError
         With code ``local-root-not-writable``.
     """
-    root = (path or default_root()).expanduser().absolute()
+    root = found_root(path)
     try:
         root.mkdir(parents=True, exist_ok=True)
         (root / "lock").touch()
@@ -114,7 +119,7 @@ def new_settings(url: str, before: Settings | None) -> Settings:
 
 
 def running(root: Path) -> Settings | None:
-    """Return how to reach the plane that holds a root; None where none does."""
+    """Return how to reach the plane that holds a root; None where none does, or not yet."""
     try:
         descriptor = os.open(root / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -122,7 +127,10 @@ def running(root: Path) -> Settings | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return read_settings(root)
+        settings = read_settings(root)
+        # One that is starting still has the settings of the one before, whose process is gone.
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace")
+        return settings if settings is not None and holder == str(settings.pid) else None
     finally:
         os.close(descriptor)
     return None
@@ -162,6 +170,8 @@ def holding(root: Path) -> Iterator[None]:
         raise _not_writable(root, error) from error
     try:
         _lock(descriptor, root)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -180,7 +190,7 @@ def _lock(descriptor: int, root: Path) -> None:
 
 
 def _already_up(root: Path) -> LocalError:
-    settings = read_settings(root)
+    settings = running(root)
     who = "" if settings is None else f": process {settings.pid} on {settings.url}"
     return LocalError(
         "local-already-up",

@@ -7,7 +7,6 @@ what they send is read to its end here, so that the next request on the connecti
 from __future__ import annotations
 
 import logging
-import socket
 import socketserver
 from collections.abc import Iterable
 from http.server import HTTPServer
@@ -113,7 +112,7 @@ def _handler(base: Any) -> Any:
                 self._answer(self.server.app(self.environ, self._start))
                 if not self._is_drained(body):
                     self.close_connection = True
-            except (ConnectionError, TimeoutError, socket.timeout):
+            except (ConnectionError, TimeoutError):
                 self.close_connection = True
             except Exception:
                 # Half an answer may be out already: only the end of the connection can say so.

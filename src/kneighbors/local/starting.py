@@ -19,6 +19,7 @@ from kneighbors.errors import LocalError
 from kneighbors.local.blobs import Blobs
 from kneighbors.local.dispatch import Dispatch
 from kneighbors.local.images import parse_images
+from kneighbors.local.invocation import invoke
 from kneighbors.local.logs import Logs
 from kneighbors.local.moto_front import MotoFront
 from kneighbors.local.moto_inside import adopt_identity, load
@@ -41,7 +42,13 @@ LOG = logging.getLogger("kneighbors.local")
 
 #: Modules that register operations; one that has a function ``resume(plane)`` brings back what was
 #: up when the plane ended.
-OPERATION_MODULES: tuple[str, ...] = ()
+OPERATION_MODULES = (
+    "kneighbors.local.tags",
+    "kneighbors.local.models",
+    "kneighbors.local.endpoint_configs",
+    "kneighbors.local.endpoints",
+    "kneighbors.local.hosting",
+)
 #: Seconds that jobs and endpoints have to end when the plane does.
 _GRACE_S = 25.0
 
@@ -99,17 +106,18 @@ class Started:
             )
             modules = [import_module(name) for name in OPERATION_MODULES]
             front = MotoFront(inside.app, view, blobs)
-            self._server.app = Dispatch(self.plane, front, _invoke(), self.status)
-            self._thread = threading.Thread(
-                target=self._server.serve_forever, name="server", daemon=True
-            )
-            self._thread.start()
+            self._server.app = Dispatch(self.plane, front, invoke, self.status)
+            # What comes back may call the plane at once: it waits, since the port is bound already.
             recover(self.plane)
             for module in modules:
                 if hasattr(module, "resume"):
                     module.resume(self.plane)
+            write_settings(root, self.settings)
             self._undo = undo.pop_all()
-        write_settings(root, self.settings)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="server", daemon=True
+        )
+        self._thread.start()
 
     def status(self) -> dict[str, Any]:
         """Return what the plane holds, and what of it lives in memory only."""
@@ -119,7 +127,10 @@ class Started:
             "url": self.settings.url,
             "pid": os.getpid(),
             "root": str(self.plane.root),
-            "resources": {kind: [_shown(kind, *pair) for pair in records.all(kind)] for kind in kinds},
+            "resources": {
+                kind: [_shown(name, document) for name, document in records.all(kind)]
+                for kind in kinds
+            },
             "buckets": [
                 {"name": name, "objects": count, "bytes": size}
                 for name, count, size in self.plane.objects.blobs.totals()
@@ -136,6 +147,7 @@ class Started:
         self._undo.close()
 
 
+_STATUSES = ("TrainingJobStatus", "TransformJobStatus", "EndpointStatus")
 #: What a restart loses.
 IN_MEMORY_ONLY = (
     "S3: older versions of objects, ACLs, policies and settings of buckets, unfinished uploads",
@@ -163,8 +175,8 @@ def run(
             started.close()
 
 
-def _shown(kind: str, name: str, document: dict[str, Any]) -> dict[str, Any]:
-    status = next((v for k, v in document.items() if k.endswith("Status") and k[0] != "_"), None)
+def _shown(name: str, document: dict[str, Any]) -> dict[str, Any]:
+    status = next((document[member] for member in _STATUSES if member in document), None)
     return {"name": name, "status": status}
 
 
@@ -195,12 +207,6 @@ def _bound(port: int | None, before: Settings | None, request_handler: Any) -> S
             where=f"127.0.0.1:{wanted}",
             hint="Give another with --port; --port 0 takes a free one.",
         ) from error
-
-
-def _invoke() -> Any:
-    from kneighbors.local.call import InvokeReply
-
-    return lambda plane, call: InvokeReply(503)
 
 
 def _raise_descriptor_limit() -> None:

@@ -1,0 +1,1 @@
+"""What programs of other Python environments load; see `kneighbors_redirect`."""
