@@ -167,8 +167,9 @@ class Model:
             Whether the attributes are touched too; if there are any, that imports pyarrow.
         """
         self.index.warm_up()
-        ones = np.ones(self.n_features, dtype=np.float32)
-        self.invoke(write_array(ones), NPY)
+        # Like queries that come; one unlike any row would be compared with all of them.
+        row = self.index.rows.take(np.zeros(1, dtype=np.int64))[0]
+        self.invoke(write_array(row), NPY)
         by_id = {
             "ids": self.catalog.ids_of([0]),
             "include_items": items and self.catalog.has_items,
