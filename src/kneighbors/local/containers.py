@@ -63,6 +63,9 @@ class Container:
         Called with each line as well, in the thread that reads.
     hosts : sequence of str, optional
         Names that mean this machine, where the system allows that.
+    python_of : str, optional
+        Program of the virtual environment whose Python it gets, if it is one; by default that of
+        the command, or else ours.
 
     Notes
     -----
@@ -81,6 +84,7 @@ class Container:
         *,
         on_line: Callable[[str], None] | None = None,
         hosts: Sequence[str] = (),
+        python_of: str | None = None,
     ) -> None:
         self.home = home.absolute()
         self.name = name
@@ -90,6 +94,7 @@ class Container:
         self._log = log
         self._on_line = on_line
         self._hosts = list(hosts)
+        self._python_of = self._command[0] if python_of is None else python_of
         self._token = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._control = -1
@@ -192,10 +197,10 @@ class Container:
         return command_within(self.base, hosts, hostname, self._command)
 
     def _variables(self) -> dict[str, str]:
-        python = python_beside(self._command[0]) or own_python()
-        binaries = [str(make_overlay(self.home / "python", python))]
-        if Path(self._command[0]).is_absolute():
-            binaries.append(str(Path(self._command[0]).parent))
+        beside = python_beside(self._python_of)
+        binaries = [str(make_overlay(self.home / "python", beside or own_python()))]
+        if beside is not None:
+            binaries.append(str(Path(self._python_of).parent))
         ours = container_environment(self._plane, self.home)
         marks = {ROOT_MARK: str(self._plane.root.absolute()), OWN_MARK: self._token}
         host = host_environment(os.environ)
