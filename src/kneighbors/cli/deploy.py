@@ -207,9 +207,7 @@ def _show(made: Deployed, target: Target) -> None:
     remark("Ask it with one of:")
     remark(f'  kneighbors.Client.sagemaker("{made.name}"{where}).kneighbors(Q)')
     remark(f'  sagemaker 2:  SKLearnPredictor("{made.name}").predict(Q)')
-    remark(
-        f'  sagemaker 3:  Endpoint.get("{made.name}").invoke(body, content_type=NPY, accept=NPY)'
-    )
+    remark(f'  sagemaker 3:  Endpoint.get("{made.name}").invoke(body, NPY, NPY)')
     remark(
         f'  boto3:        client("sagemaker-runtime").invoke_endpoint(EndpointName="{made.name}", '
         "ContentType=NPY, Accept=NPY, Body=body)"

@@ -29,9 +29,7 @@ Exit codes: 0 all answered; 1 AWS, the model or a file is at fault;
 @click.command(name="transform", epilog=_EPILOG)
 @click.argument("model", metavar="M_OR_MODEL")
 @target_options
-@click.option(
-    "--input", required=True, metavar="S3", help="A file, or what files' keys begin with."
-)
+@click.option("--input", required=True, metavar="S3", help="A file, or how their keys begin.")
 @click.option("--output", required=True, metavar="S3", help="Where the answers go.")
 @click.option("--content-type", default="application/x-npy", metavar="TYPE", help="Of the files.")
 @click.option("--accept", metavar="TYPE", help="Of the answers.")

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from kneighbors.client.connection import Connection, ServiceAnswerError
+from kneighbors.client.endpoint import EndpointConnection, endpoint_name
 from kneighbors.client.wire import (
     Arrays,
     Float64Array,
@@ -22,11 +23,12 @@ from kneighbors.client.wire import (
     read_predictions,
     stacked,
 )
-from kneighbors.errors import ParameterRefused, ServiceError
+from kneighbors.errors import ParameterRefused
 from kneighbors.formats import JSON, NPY
 from kneighbors.formats.attributes import MAX_LENGTH
 from kneighbors.formats.json import dump
 from kneighbors.formats.npy import write_array
+from kneighbors.sagemaker.aws import Access
 from kneighbors.search.rows import FloatArray
 
 T = TypeVar("T")
@@ -49,7 +51,8 @@ class Client:
     ----------
     url : str
         Where it listens, such as ``"http://127.0.0.1:8080"``; a path before ``/invocations`` is
-        kept.
+        kept. Or the name of a SageMaker endpoint, ``"wines"`` or ``"sagemaker://wines"``: what
+        consists of letters, digits and hyphens is such a name. See `sagemaker` for its region.
     timeout : float, default=60.0
         Seconds to wait for an answer.
     connect_timeout : float, default=5.0
@@ -69,7 +72,7 @@ class Client:
     ParameterRefused
         With code ``url-malformed``, ``header-malformed`` or ``timeout-range``.
     MissingExtra
-        If urllib3 is not installed.
+        If urllib3, or for an endpoint boto3, is not installed.
 
     Notes
     -----
@@ -97,11 +100,64 @@ class Client:
     ) -> None:
         self.max_body_bytes = max_body_bytes
         self.max_rows = max_rows
-        self._connection = Connection(url, timeout, connect_timeout, pool_size, headers or {})
+        self._connection: Connection | EndpointConnection
+        name = endpoint_name(url)
+        if name is None:
+            self._connection = Connection(url, timeout, connect_timeout, pool_size, headers or {})
+        else:
+            self._connection = EndpointConnection(
+                name, None, timeout, connect_timeout, pool_size, headers or {}
+            )
+
+    @classmethod
+    def sagemaker(
+        cls,
+        name: str,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        profile: str | None = None,
+        variant: str | None = None,
+        timeout: float = 60.0,
+        connect_timeout: float = 5.0,
+        max_body_bytes: int = 6_291_456,
+        max_rows: int = 10_000,
+        pool_size: int = 10,
+    ) -> Self:
+        """Return a client of a SageMaker endpoint, by way of boto3.
+
+        Parameters
+        ----------
+        name : str
+            Of the endpoint.
+        region, profile : str, optional
+            By default what boto3 finds.
+        endpoint_url : str, optional
+            Address of SageMaker's runtime, where it is not AWS's own.
+        variant : str, optional
+            The production variant that answers; by default they take turns, by their weights.
+        timeout, connect_timeout, max_body_bytes, max_rows, pool_size
+            As of the class. A serverless endpoint lets 4,194,304 bytes through.
+
+        Raises
+        ------
+        ParameterRefused
+            With code ``endpoint-name``, ``region-missing`` or ``profile-unknown``.
+        MissingExtra
+            If boto3 is not installed.
+        """
+        access = Access(region=region, endpoint_url=endpoint_url, profile=profile)
+        client = cls.__new__(cls)
+        client.max_body_bytes = max_body_bytes
+        client.max_rows = max_rows
+        client._connection = EndpointConnection(
+            name, access, timeout, connect_timeout, pool_size, {}, variant
+        )
+        return client
 
     @property
     def url(self) -> str:
-        """Where the service listens."""
+        """Where the service listens; ``sagemaker://NAME`` for an endpoint."""
         return self._connection.url
 
     def kneighbors(
@@ -227,10 +283,7 @@ class Client:
 
     def ping(self) -> bool:
         """Tell whether the service is up and ready; False also where nothing can be reached."""
-        try:
-            return self._connection.request("GET", "/ping").status == 200
-        except ServiceError:
-            return False
+        return self._connection.ping()
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""

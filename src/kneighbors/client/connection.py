@@ -180,8 +180,15 @@ class Connection:
         """
         answer = self.request("POST", "/invocations", body, headers)
         if answer.status != 200:
-            raise _refusal(answer)
+            raise refusal(answer)
         return answer
+
+    def ping(self) -> bool:
+        """Tell whether the service is up and ready; False also where nothing can be reached."""
+        try:
+            return self.request("GET", "/ping").status == 200
+        except ServiceError:
+            return False
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -197,7 +204,8 @@ class Connection:
         )
 
 
-def _refusal(answer: HttpAnswer) -> ServiceAnswerError:
+def refusal(answer: HttpAnswer) -> ServiceAnswerError:
+    """Return the error that a service's answer tells of: its own, where it is of our form."""
     try:
         fault: Any = json.loads(answer.body)["error"]
         texts = [fault.get(name) for name in ("code", "message", "where", "hint")]

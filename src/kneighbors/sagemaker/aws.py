@@ -11,9 +11,8 @@ from kneighbors.errors import ParameterRefused, ServiceError, StorageError, miss
 
 __all__ = ["Access", "Aws", "AwsRefusal"]
 
-_CONNECT_TIMEOUT_S = 10
 #: An endpoint may think for a minute.
-_READ_TIMEOUT_S = 70
+_READ_TIMEOUT_S = 70.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,10 @@ class Aws:
     Parameters
     ----------
     access : Access, optional
+    timeout_s, connect_timeout_s : float
+        How long to wait for an answer, and for a connection.
+    pool_size : int, default=10
+        Connections that each client keeps open.
 
     Raises
     ------
@@ -87,8 +90,20 @@ class Aws:
         If boto3 is not installed.
     """
 
-    def __init__(self, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        access: Access | None = None,
+        *,
+        timeout_s: float = _READ_TIMEOUT_S,
+        connect_timeout_s: float = 10.0,
+        pool_size: int = 10,
+    ) -> None:
         self._access = access or Access()
+        self._settings = {
+            "read_timeout": timeout_s,
+            "connect_timeout": connect_timeout_s,
+            "max_pool_connections": pool_size,
+        }
         self._session = _session(self._access)
         self._clients: dict[str, Any] = {}
         region = self._session.region_name
@@ -107,9 +122,8 @@ class Aws:
 
             local = self._access.endpoint_url
             config = Config(
-                connect_timeout=_CONNECT_TIMEOUT_S,
-                read_timeout=_READ_TIMEOUT_S,
                 retries={"mode": "standard"},
+                **self._settings,
                 # An address of our own has no names below it for buckets.
                 s3={"addressing_style": "path" if local else "auto"},
             )
@@ -120,6 +134,11 @@ class Aws:
             except ValueError as error:
                 raise ParameterRefused("url-malformed", f"{error}.") from None
         return self._clients[service]
+
+    def close(self) -> None:
+        """Close the connections of all clients; a later call opens new ones."""
+        while self._clients:
+            self._clients.popitem()[1].close()
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Perform an operation by AWS's own name, such as ``"CreateModel"``.
@@ -188,6 +207,10 @@ def asking(where: str) -> Iterator[None]:
         raise ParameterRefused("aws-parameters", str(error), where=where) from error
     except S3UploadFailedError as error:
         raise StorageError("storage-failed", str(error), where=where) from error
+    except faults.ReadTimeoutError as error:
+        raise ServiceError(
+            "service-timeout", f"Expected an answer in time, got: {error}.", where=where
+        ) from error
     except (faults.BotoCoreError, faults.HTTPClientError) as error:
         raise ServiceError(
             "service-unreachable",
