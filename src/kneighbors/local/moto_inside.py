@@ -82,6 +82,7 @@ def load(account: str, region: str) -> Inside:
 def _demand(inside: Inside) -> None:
     """Fail now, not at somebody's first upload, where a name that is reached into is gone."""
     for owner, names in (
+        (inside.app, ("lock", "app_instances", "create_app")),
         (inside.s3, ("buckets", "tagger")),
         (inside.key_store, ("setlist", "getlist", "pop", "__setitem__")),
         (inside.sts, ("assume_role", "assumed_roles")),
@@ -95,6 +96,14 @@ def _demand(inside: Inside) -> None:
     for name in ("_value_buffer", "_etag", "_metadata", "contentsize", "checksum_value"):
         getattr(key, name)
     key.dispose()
+
+
+def warm(inside: Inside) -> None:
+    """Build the applications that every program needs, before the first asks for them."""
+    for service in ("s3", "sts", "iam", "logs"):
+        with inside.app.lock:
+            if service not in inside.app.app_instances:
+                inside.app.app_instances[service] = inside.app.create_app(service)
 
 
 def adopt_identity(inside: Inside, arn: str, session: str, keys: tuple[str, str, str]) -> None:

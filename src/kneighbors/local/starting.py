@@ -22,10 +22,11 @@ from kneighbors.local.images import parse_images
 from kneighbors.local.invocation import invoke
 from kneighbors.local.logs import Logs
 from kneighbors.local.moto_front import MotoFront
-from kneighbors.local.moto_inside import adopt_identity, load
+from kneighbors.local.moto_inside import Inside, adopt_identity, load, warm
 from kneighbors.local.moto_logs import MotoLogs
 from kneighbors.local.moto_objects import MotoObjects
 from kneighbors.local.objects import Objects
+from kneighbors.local.operations import service
 from kneighbors.local.plane import ACCOUNT, REGION, Plane
 from kneighbors.local.records import Records
 from kneighbors.local.root import (
@@ -44,6 +45,8 @@ LOG = logging.getLogger("kneighbors.local")
 #: up when the plane ended.
 OPERATION_MODULES = (
     "kneighbors.local.tags",
+    "kneighbors.local.training_jobs",
+    "kneighbors.local.training_jobs",
     "kneighbors.local.models",
     "kneighbors.local.endpoint_configs",
     "kneighbors.local.endpoints",
@@ -118,6 +121,7 @@ class Started:
             target=self._server.serve_forever, name="server", daemon=True
         )
         self._thread.start()
+        threading.Thread(target=_warm, args=(inside,), name="warm", daemon=True).start()
 
     def status(self) -> dict[str, Any]:
         """Return what the plane holds, and what of it lives in memory only."""
@@ -207,6 +211,12 @@ def _bound(port: int | None, before: Settings | None, request_handler: Any) -> S
             where=f"127.0.0.1:{wanted}",
             hint="Give another with --port; --port 0 takes a free one.",
         ) from error
+
+
+def _warm(inside: Inside) -> None:
+    """Load what the first requests need, while the plane answers already."""
+    service("sagemaker")
+    warm(inside)
 
 
 def _raise_descriptor_limit() -> None:
