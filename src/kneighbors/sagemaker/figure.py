@@ -122,7 +122,7 @@ def _panel(left: int, series: Sequence[_Series], x_label: str, y_label: str) -> 
     counts = [np.histogram(one.values, edges)[0] for one in series]
     top = max(1, *(int(count.max()) for count in counts))
     y_ticks = [tick for tick in _ticks(0, top) if float(tick).is_integer()]
-    y_max = max(top, y_ticks[-1])
+    y_max = top * 1.06
     low, high = float(edges[0]), float(edges[-1])
 
     def x(value: float) -> float:

@@ -147,7 +147,7 @@ def train(
     """
     metric = check_metric(settings.metric)
     check_label_options(settings)
-    check_targets(settings)
+    check_targets(settings.model_dir, settings.output_data_dir, overwrite=settings.overwrite)
     clock = _Clock()
     with clock.stage("reading"):
         stages = Resumer.of(settings, progress, say)
@@ -248,21 +248,28 @@ def _n_neighbors(settings: TrainingSettings, n_samples: int) -> int:
     return check_n_neighbors(settings.n_neighbors, n_samples)
 
 
-def check_targets(settings: TrainingSettings) -> None:
-    """Refuse early what would fail after a long fit; the writers check again."""
-    target = settings.model_dir
-    with translated(target):
-        look(resolved(target)).refuse(target, settings.overwrite)
+def check_targets(
+    model_dir: Path, output_data_dir: Path | None = None, *, overwrite: bool = False
+) -> None:
+    """Refuse early what would fail after a long fit; the writers check again.
+
+    Raises
+    ------
+    StorageError
+        If something else is there, or a directory cannot be written to.
+    """
+    with translated(model_dir):
+        look(resolved(model_dir)).refuse(model_dir, overwrite)
         # One of the two is enough: a mount point is written into, all else is written beside.
         try:
-            _probe(target.absolute().parent)
+            _probe(model_dir.absolute().parent)
         except OSError:
-            if not target.is_dir():
+            if not model_dir.is_dir():
                 raise
-            _probe(target)
-    if settings.output_data_dir is not None:
-        with translated(settings.output_data_dir):
-            _probe(settings.output_data_dir.absolute())
+            _probe(model_dir)
+    if output_data_dir is not None:
+        with translated(output_data_dir):
+            _probe(output_data_dir.absolute())
 
 
 def _probe(folder: Path) -> None:
