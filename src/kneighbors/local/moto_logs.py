@@ -75,7 +75,7 @@ def _disk_stream(inside: Inside) -> Any:
         def __init__(self, group: Any, name: str, path: Path) -> None:
             self._path = path
             super().__init__(group, name)
-            self.creation_time = datetime.fromtimestamp(path.stat().st_ctime, UTC)
+            self.creation_time = _moto_time(path.stat().st_ctime)
 
         @property
         def events(self) -> list[Event]:
@@ -87,7 +87,7 @@ def _disk_stream(inside: Inside) -> Any:
 
         @property
         def last_ingestion_time(self) -> datetime:
-            return datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
+            return _moto_time(self._path.stat().st_mtime)
 
         @last_ingestion_time.setter
         def last_ingestion_time(self, value: object) -> None:
@@ -109,3 +109,8 @@ def _disk_stream(inside: Inside) -> Any:
             return f"{self.upload_sequence_token:056d}"
 
     return DiskStream
+
+
+def _moto_time(seconds: float) -> datetime:
+    """Return a time as moto has them: of UTC, without saying so."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

@@ -17,7 +17,9 @@ from kneighbors.errors import ParameterRefused
 from kneighbors.storage import translated
 
 #: What training and serving in an image never call.
-_LEFT_OUT = frozenset({"cli", "client", "datasets", "local", "__pycache__"})
+_LEFT_OUT = frozenset({"client", "datasets", "local", "__pycache__"})
+#: Of the command line, what an image's own commands ``train`` and ``serve`` are.
+_COMMANDS = frozenset({"__init__.py", "container.py", "failures.py", "signals.py"})
 #: A header of an archive has 100 bytes, of which ``code/`` takes some.
 _LONGEST_NAME = 95
 _KEPT_SUFFIXES = (".py", ".typed", ".json", ".txt")
@@ -39,7 +41,7 @@ def package_files() -> dict[str, bytes]:
 
 def _collect(folder: Traversable, name: str, found: dict[str, bytes]) -> None:
     for entry in folder.iterdir():
-        if entry.name in _LEFT_OUT:
+        if entry.name in _LEFT_OUT or (folder.name == "cli" and entry.name not in _COMMANDS):
             continue
         if entry.is_dir():
             _collect(entry, f"{name}/{entry.name}", found)
