@@ -174,7 +174,8 @@ def _members(request: InvokeRequest) -> dict[str, Any]:
         if text is not None:
             members[name] = int(text) if is_number and text.isascii() and text.isdigit() else text
     try:
-        check(service("sagemaker-runtime").operation_model(_OPERATIONS[request.action]), members)
+        model = service("sagemaker-runtime").operation_model(_OPERATIONS[request.action])
+        check(model, {"Body": request.body, **members})
     except Fault as fault:
         raise refused(fault.message) from None
     is_async = request.action == "async-invocations"
