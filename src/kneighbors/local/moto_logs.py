@@ -114,3 +114,8 @@ def _disk_stream(inside: Inside) -> Any:
 def _moto_time(seconds: float) -> datetime:
     """Return a time as moto has them: of UTC, without saying so."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def _as_moto(at: float) -> datetime:
+    """Return a time as moto has times: in UTC, and not saying so."""
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None)
