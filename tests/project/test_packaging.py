@@ -130,7 +130,7 @@ def test_each_requirement_has_a_lower_bound_and_no_upper_one(project: dict[str, 
 def test_console_scripts_can_be_found(project: dict[str, Any]) -> None:
     from importlib import import_module
 
-    assert set(project["scripts"]) == {"kneighbors", "serve"}
+    assert set(project["scripts"]) == {"kneighbors", "serve", "train"}
     for target in project["scripts"].values():
         module, _, function = target.partition(":")
         assert callable(getattr(import_module(module), function))

@@ -1,4 +1,4 @@
-"""The command line: ``kneighbors`` and, for containers, ``serve``.
+"""The command line: ``kneighbors`` and, for containers, ``serve`` and ``train``.
 
 It translates arguments to calls and results to text, and computes nothing. The functions here
 import what they need when they run, so that each command loads only its own part, and a missing
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["main", "serve_container"]
+__all__ = ["main", "serve_container", "train_container"]
 
 
 def main() -> None:
@@ -28,7 +28,14 @@ def serve_container() -> None:
     """Host the model of a SageMaker container, as ``docker run IMAGE serve`` does, and exit."""
     from kneighbors.cli.container import run
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(["serve", *sys.argv[1:]]))
+
+
+def train_container() -> None:
+    """Train in a SageMaker container, as ``docker run IMAGE train`` does, and exit."""
+    from kneighbors.cli.container import run
+
+    sys.exit(run(["train", *sys.argv[1:]]))
 
 
 def _missing(error: ModuleNotFoundError, packages: tuple[str, ...], extra: str) -> int:

@@ -86,6 +86,23 @@ def read_attributes(header: str | None, limits: Limits) -> dict[str, Any]:
     return given
 
 
+def foreign_attributes(header: str) -> str:
+    """Return the parts of a header that has been read which are no parameters of ours.
+
+    Examples
+    --------
+    >>> foreign_attributes("k=20; trace-id=1-67891233;exclude_self=true")
+    'trace-id=1-67891233'
+    """
+    parts = (part.strip() for part in header.split(";"))
+    return ";".join(part for part in parts if part and not _is_ours(part))
+
+
+def _is_ours(part: str) -> bool:
+    name, equals, _ = part.partition("=")
+    return bool(equals) and name.strip().removeprefix(PREFIX) in NAMES
+
+
 def _own_name(written: str) -> str | None:
     name = written.removeprefix(PREFIX)
     if name in NAMES:

@@ -7,26 +7,43 @@ server will do as well.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from kneighbors.errors import KNeighborsError
 from kneighbors.server.board import Board, Slot
+from kneighbors.server.bodies import ClientGone
 from kneighbors.server.lifecycle import Endpoint, Opener
 from kneighbors.server.logs import LOG
 from kneighbors.server.opening import opener_of
-from kneighbors.server.refusals import HTTPRefused, Refusal, refusal, request_id
-from kneighbors.server.routes import ROUTES, ClientGone, Service
+from kneighbors.server.refusals import HTTPRefused, Refusal, refusal, request_id, stopping
+from kneighbors.server.routes import ROUTES
+from kneighbors.server.service import Service
 from kneighbors.server.settings import Settings
 from kneighbors.server.telemetry import NUMBERS, Telemetry
 from kneighbors.server.workpool import WorkPool
+
+if TYPE_CHECKING:
+    from kneighbors.server.registry import Registry
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -38,7 +55,12 @@ _LABEL_OF_PATH = {route.path: route.name for route in ROUTES}
 
 
 def create_app(
-    settings: Settings, *, slot: Slot | None = None, opener: Opener | None = None
+    settings: Settings,
+    *,
+    slot: Slot | None = None,
+    opener: Opener | None = None,
+    environ: Mapping[str, str] | None = None,
+    registry: Registry | None = None,
 ) -> Application:
     """Return the endpoint as an ASGI application.
 
@@ -53,6 +75,10 @@ def create_app(
         The worker's row of the board that it shares with others.
     opener : callable, optional
         Opens the model, in place of opening `settings.model`.
+    environ : mapping of str to str, optional
+        A container's variables: then code that comes with models is run.
+    registry : Registry, optional
+        Where there are several models, which of them are loaded in all the workers.
 
     Returns
     -------
@@ -60,9 +86,10 @@ def create_app(
     """
     slot = slot or Board(1, NUMBERS).take()
     telemetry = Telemetry(slot)
+    is_many = settings.multi_model == "true"
     service = Service(
         settings=settings,
-        endpoint=Endpoint(opener or opener_of(settings), slot),
+        endpoint=Endpoint(None if is_many else opener or opener_of(settings), slot),
         pool=WorkPool(
             settings.threads,
             settings.max_waiting,
@@ -70,7 +97,32 @@ def create_app(
         ),
         telemetry=telemetry,
     )
-    return Application(service)
+    if not is_many:
+        return Application(service)
+    from kneighbors.server.model_routes import MODEL_ROUTES, label_of
+    from kneighbors.server.models import Models
+
+    service.models = Models(
+        settings,
+        registry or _own_registry(),
+        slot.number,
+        environ,
+        on_change=lambda count: telemetry.set("kneighbors_models_open", count),
+    )
+    return Application(
+        service,
+        (*ROUTES, *MODEL_ROUTES),
+        lambda path: _LABEL_OF_PATH.get(path) or label_of(path),
+    )
+
+
+def _own_registry() -> Registry:
+    """Return the registry of an application that has its process to itself."""
+    from kneighbors.server.registry import Registry
+
+    folder = Path(tempfile.mkdtemp(prefix="kneighbors-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Registry(folder / "models", 1)
 
 
 class Application:
@@ -80,12 +132,22 @@ class Application:
     ----------
     service : Service
         What the routes work with.
+    routes : sequence of Route, optional
+    label_of : callable, optional
+        The name by which metrics know a path, None if it is none of those.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(
+        self,
+        service: Service,
+        routes: Sequence[Route] = ROUTES,
+        label_of: Callable[[str], str | None] = _LABEL_OF_PATH.get,
+    ) -> None:
         self.service = service
+        self.label_of = label_of
+        self.paths = ", ".join(sorted(route.path for route in routes))
         self._inner = Starlette(
-            routes=[*ROUTES],
+            routes=[*routes],
             exception_handlers={
                 HTTPException: _unrouted,
                 ClientGone: _left,
@@ -101,6 +163,8 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self.service.endpoint.start()
+        if self.service.models is not None:
+            self.service.models.start()
         yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,14 +172,16 @@ class Application:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        await _Exchange(self.service, scope, send).run(self._inner, receive)
+        await _Exchange(self, scope, send).run(self._inner, receive)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, service: Service, scope: Scope, send: Send) -> None:
+    def __init__(self, application: Application, scope: Scope, send: Send) -> None:
         self.begin = time.perf_counter()
+        self.paths = application.paths
+        service = application.service
         self.telemetry = service.telemetry
         self.endpoint = service.endpoint
         given = next((v for name, v in scope["headers"] if name == b"x-request-id"), None)
@@ -123,7 +189,7 @@ class _Exchange:
         # Paths are taken as they are written: /%70ing is no other way to say /ping.
         path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
         self.scope = {**scope, "path": path, "exchange": self}
-        self.route = _LABEL_OF_PATH.get(path, "other")
+        self.route = application.label_of(path) or "other"
         self.status = 0
         self.code: str | None = None
         self.has_left = False
@@ -135,7 +201,7 @@ class _Exchange:
             await app(self.scope, receive, self.send)
         except asyncio.CancelledError:
             # The server stops and cannot wait any longer.
-            await self._fail(HTTPRefused("stopping", "Expected to answer before the server stops."))
+            await self._fail(stopping())
         except Exception as error:
             await self._fail(error)
         finally:
@@ -153,7 +219,7 @@ class _Exchange:
         answer = refusal(error)
         self.code = answer.code
         self.telemetry.error(answer.code)
-        if answer.status >= 500 and answer.status != 503:
+        if answer.status == 500 and answer.code != "model-failed":
             LOG.error("fault", exc_info=error, extra={"facts": {"id": self.id.decode()}})
             if answer.code.startswith(("artifact-", "storage-")):
                 self.endpoint.fail(error)
@@ -215,6 +281,6 @@ def _unrouted(request: Request, error: Exception) -> Response:
             "method-not-allowed", f"Expected one of the methods {methods}.", allow=methods
         )
     else:
-        paths = ", ".join(sorted(_LABEL_OF_PATH))
+        paths = request.scope["exchange"].paths
         refused = HTTPRefused("path-unknown", f"Expected one of the paths {paths}.")
     return _refused(request, refused)

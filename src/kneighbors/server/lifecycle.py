@@ -17,9 +17,9 @@ from kneighbors.server.logs import LOG
 from kneighbors.server.refusals import HTTPRefused
 
 if TYPE_CHECKING:
-    from kneighbors.sagemaker.model import Model
+    from kneighbors.sagemaker.hosting import Hosted
 
-Opener = Callable[[], "Model"]
+Opener = Callable[[], "Hosted"]
 
 
 class Endpoint:
@@ -27,25 +27,32 @@ class Endpoint:
 
     Parameters
     ----------
-    opener : callable
-        Opens the model; called once, in a thread of its own.
+    opener : callable or None
+        Opens the model; called once, in a thread of its own. None where requests load models.
     slot : Slot
         Where the state is kept, for this process and the others.
     """
 
-    def __init__(self, opener: Opener, slot: Slot) -> None:
+    def __init__(self, opener: Opener | None, slot: Slot) -> None:
         self._opener = opener
         self._thread: threading.Thread | None = None
         self._settled = threading.Event()
         self.slot = slot
         self.facts: dict[str, str] = {}
-        self._model: Model | None = None
+        self._hosted: Hosted | None = None
+        self._is_scripted = False
 
     def start(self) -> None:
         """Begin to load; calling it again does nothing."""
-        if self._thread is None:
+        if self._opener is None:
+            self.facts = _facts(None)
+            self.slot.state = State.READY
+            self._settled.set()
+        elif self._thread is None:
             self.slot.state = State.LOADING
-            self._thread = threading.Thread(target=self._load, name="kneighbors-load", daemon=True)
+            self._thread = threading.Thread(
+                target=self._load, args=(self._opener,), name="kneighbors-load", daemon=True
+            )
             self._thread.start()
 
     @property
@@ -54,17 +61,28 @@ class Endpoint:
         return self._settled.is_set()
 
     @property
-    def model(self) -> Model:
-        """The model.
+    def is_scripted(self) -> bool:
+        """Whether a user's script answers."""
+        return self._is_scripted
+
+    @property
+    def hosted(self) -> Hosted:
+        """What answers requests.
 
         Raises
         ------
         HTTPRefused
-            With code ``not-ready``.
+            With code ``not-ready``, or ``model-unnamed`` where there are several.
         """
-        if self._model is None:
+        if self._opener is None:
+            raise HTTPRefused(
+                "model-unnamed",
+                "Expected the path to say which model; there are several here.",
+                where="/models/{model_name}/invoke",
+            )
+        if self._hosted is None:
             raise _not_ready(self.slot.state)
-        return self._model
+        return self._hosted
 
     def check_open(self) -> None:
         """Refuse unless the whole server is ready; constant time.
@@ -79,7 +97,7 @@ class Endpoint:
 
     def fail(self, error: BaseException) -> None:
         """Say that no answer of this worker can be relied on any more."""
-        if self.slot.state is State.READY:
+        if self._opener is not None and self.slot.state is State.READY:
             self.slot.state = State.FAILED
             LOG.error("the artifact is at fault, so /ping says 503 from now on: %s", error)
 
@@ -87,25 +105,26 @@ class Endpoint:
         """Say that this worker is about to end; requests that it has are answered still."""
         self.slot.state = State.STOPPING
 
-    def _load(self) -> None:
+    def _load(self, opener: Opener) -> None:
         begin = time.perf_counter()
         try:
-            model = self._opener()
-            model.warm_up(items=False)
+            hosted = opener()
+            hosted.warm_up(items=False)
         except KNeighborsError as error:
             self._failed(f"[{error.code}] {error}")
         except BaseException as error:
             LOG.exception("the model could not be loaded")
             self._failed(f"{type(error).__name__}: {error}")
         else:
-            self._model = model
-            self.facts = _facts(model)
+            self._is_scripted = not hasattr(hosted, "find")
+            self._hosted = hosted
+            self.facts = _facts(hosted)
             if self.slot.state is State.LOADING:
                 self.slot.state = State.READY
             took = {"seconds": round(time.perf_counter() - begin, 3)}
             LOG.info("ready", extra={"facts": took | self.facts})
             self._settled.set()
-            _warm_items(model)
+            _warm_items(hosted)
         finally:
             self._settled.set()
 
@@ -115,11 +134,11 @@ class Endpoint:
         LOG.error("the model could not be loaded, so /ping says 503: %s", reason)
 
 
-def _warm_items(model: Model) -> None:
+def _warm_items(hosted: Hosted) -> None:
     """Touch the attributes as well, which takes longer and which not every client asks for."""
     try:
-        if model.catalog.has_items:
-            model.warm_up()
+        if hosted.has_items:
+            hosted.warm_up()
     except BaseException:
         # It was no client's request, and the next one that needs them will get the error.
         LOG.exception("the attributes of the items could not be read")
@@ -135,15 +154,9 @@ def _not_ready(state: State) -> HTTPRefused:
     return HTTPRefused("not-ready", "Expected a model that is ready, but it is being loaded.")
 
 
-def _facts(model: Model) -> dict[str, str]:
+def _facts(hosted: Hosted | None) -> dict[str, str]:
     """Return what is served, as labels; ``generation`` tells artifacts apart."""
     from kneighbors import __version__
 
-    manifest = model.artifact.manifest if model.artifact is not None else None
-    return {
-        "version": __version__,
-        "generation": manifest.digest[:12] if manifest is not None else "",
-        "metric": model.metric,
-        "n_samples": str(model.n_samples),
-        "n_features": str(model.n_features),
-    }
+    known = dict.fromkeys(("generation", "metric", "n_samples", "n_features"), "")
+    return {"version": __version__} | known | ({} if hosted is None else hosted.facts)

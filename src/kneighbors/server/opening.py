@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,39 +13,59 @@ from kneighbors.errors import ArtifactError
 from kneighbors.server.settings import Settings
 
 if TYPE_CHECKING:
-    from kneighbors.sagemaker.model import Model
+    from kneighbors.sagemaker.hosting import Hosted
     from kneighbors.server.lifecycle import Opener
 
 
 _GZIP = b"\x1f\x8b"
+_CODE_VARIABLES = ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY")
 
 
-def opener_of(settings: Settings, unpack_to: Path | None = None) -> Opener:
+def opener_of(
+    settings: Settings,
+    unpack_to: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    model: str | None = None,
+) -> Opener:
     """Return the function that opens the model of the settings.
 
     Parameters
     ----------
     settings : Settings
     unpack_to : Path, optional
-        Directory in which an archive is unpacked, once for all the processes that are given the
-        same one.
+        Directory in which an archive is unpacked, or code is fetched to, once for all the
+        processes that are given the same one.
+    environ : mapping of str to str, optional
+        A container's variables: then code that comes with the model is run.
+    model : str, optional
+        In place of that of the settings.
     """
 
-    def open_model() -> Model:
+    def open_model() -> Hosted:
+        path = Path(model or settings.model)
+        default = settings.n_neighbors or None
+        if environ is not None:
+            from kneighbors.sagemaker.hosting import open_hosted
+
+            return open_hosted(
+                path,
+                environ,
+                limits=settings.limits,
+                default_n_neighbors=default,
+                room=unpack_to,
+            )
         from kneighbors.sagemaker.model import Model
 
-        path = Path(settings.model)
         if unpack_to is not None and not path.is_dir():
             path = _unpacked_once(path, unpack_to)
-        return Model.open(
-            path, limits=settings.limits, default_n_neighbors=settings.n_neighbors or None
-        )
+        return Model.open(path, limits=settings.limits, default_n_neighbors=default)
 
     return open_model
 
 
-def check_model(settings: Settings) -> None:
-    """Refuse at once what is no artifact; cheap, the parts are not read.
+def check_model(settings: Settings, environ: Mapping[str, str] | None = None) -> None:
+    """Refuse at once what cannot be served; cheap, the parts are not read.
 
     Raises
     ------
@@ -58,6 +78,9 @@ def check_model(settings: Settings) -> None:
     from kneighbors.storage import translated
 
     path = resolved(settings.model)
+    if settings.multi_model == "true" or has_code(settings, environ):
+        with translated(path), os.scandir(path):
+            return
     if path.is_dir():
         Opened(Directory(path))
         return
@@ -71,10 +94,23 @@ def check_model(settings: Settings) -> None:
         )
 
 
+def has_code(settings: Settings, environ: Mapping[str, str] | None) -> bool:
+    """Tell whether a container may have a script to run, and so need no artifact."""
+    if environ is None:
+        return False
+    named = any(environ.get(variable, "").strip() for variable in _CODE_VARIABLES)
+    return named or (Path(settings.model) / "code").is_dir()
+
+
 @contextmanager
-def room_for(settings: Settings) -> Iterator[Path | None]:
-    """Provide the directory in which an archive is unpacked, and remove it in the end."""
-    if Path(settings.model).is_dir():
+def room_for(settings: Settings, environ: Mapping[str, str] | None = None) -> Iterator[Path | None]:
+    """Provide the directory in which an archive is unpacked, and remove it in the end.
+
+    It is also for what else the workers share in files: code that was fetched, and which of
+    several models are loaded.
+    """
+    is_many = settings.multi_model == "true"
+    if Path(settings.model).is_dir() and not is_many and not has_code(settings, environ):
         yield None
         return
     owner = os.getpid()

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +27,7 @@ from kneighbors.server.telemetry import NUMBERS
 if TYPE_CHECKING:
     from kneighbors.server.app import Application
     from kneighbors.server.processes import AppMaker
+    from kneighbors.server.registry import Registry
 
 _BACKLOG = 2048
 _SPARE_FILES = 256  # descriptors of a worker that are no connections
@@ -36,6 +37,7 @@ def serve(
     path: str | os.PathLike[str] | None = None,
     *,
     settings: Settings | None = None,
+    environ: Mapping[str, str] | None = None,
     announce: Callable[[str], None] | None = None,
     **given: Any,
 ) -> int:
@@ -47,6 +49,8 @@ def serve(
         The artifact, a directory or a ``.tar.gz``; by default what the settings say.
     settings : Settings, optional
         By default from the environment, with what is given before it.
+    environ : mapping of str to str, optional
+        A container's variables. Given, the model may be a user's script, which is then run.
     announce : callable, optional
         Told one line when every worker has answered its first query; by default it is printed.
     **given
@@ -78,15 +82,28 @@ def serve(
         settings = Settings.from_environment(**given)
     elif given:
         raise TypeError("give either settings, or single ones")
-    check_model(settings)
-    with room_for(settings) as room:
+    check_model(settings, environ)
+    with room_for(settings, environ) as room:
+        registry = _registry(settings, room)
 
         def make_app(settings: Settings, slot: Slot) -> Application:
             from kneighbors.server.app import create_app
 
-            return create_app(settings, slot=slot, opener=opener_of(settings, room))
+            opener = opener_of(settings, room, environ=environ)
+            return create_app(
+                settings, slot=slot, opener=opener, environ=environ, registry=registry
+            )
 
         return serve_app(make_app, settings, announce=announce)
+
+
+def _registry(settings: Settings, room: Path | None) -> Registry | None:
+    """Return what the workers know of several models, if there are; made before they fork."""
+    if settings.multi_model != "true" or room is None:
+        return None
+    from kneighbors.server.registry import Registry
+
+    return Registry(room / "models", settings.worker_count)
 
 
 def serve_app(

@@ -11,10 +11,11 @@ Json = dict[str, Any]
 
 _REASONS = {
     400: "What was sent cannot be understood, or asks for what cannot be.",
-    404: "There is no such path.",
+    404: "There is no such path, or no such model.",
     405: "The path has other methods.",
     406: "The answer cannot be given in a form that Accept allows.",
     408: "The request did not arrive in time.",
+    409: "A model of this name is loaded already.",
     413: "The request is larger than the limits.",
     414: "The request line is longer than the limit.",
     415: "The content type is not understood.",
@@ -22,6 +23,7 @@ _REASONS = {
     431: "The headers are too many or too long.",
     500: "A fault of the server or of the artifact.",
     503: "The server cannot answer now; try again later.",
+    507: "There is no memory left for another model.",
 }
 #: Statuses to which a code of the layers below may be added that has no entry of its own.
 _OPEN = frozenset({400, 500})

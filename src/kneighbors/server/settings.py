@@ -16,6 +16,9 @@ from kneighbors.server.bounded import checked, parsed, setting
 from kneighbors.server.cores import available_cores
 
 MIB = 1 << 20
+#: Neighbours that each query of a request may have where all of them have equally many.
+_ANSWERS_A_ROW = 100
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 
@@ -51,6 +54,12 @@ class Settings:
 
     model: str = setting(
         "/opt/ml/model", "The artifact: a directory or a .tar.gz.", variable="KNEIGHBORS_MODEL"
+    )
+    multi_model: str = setting(
+        "false",
+        "Whether the model is a directory of models, which are loaded by requests to /models.",
+        variable="SAGEMAKER_MULTI_MODEL",
+        one_of=("false", "true"),
     )
     host: str = setting("127.0.0.1", "Address to listen on.", variable="KNEIGHBORS_HOST")
     port: int = setting(
@@ -102,6 +111,41 @@ class Settings:
         variable="KNEIGHBORS_MAX_ROWS",
         least=1,
         most=10_000_000,
+    )
+    stream_from: int = setting(
+        10_000,
+        "Neighbours in an answer from which on it is sent while it is computed; 0 never does.",
+        variable="KNEIGHBORS_STREAM_FROM",
+        least=0,
+        most=1_000_000_000,
+    )
+    max_transforms: int = setting(
+        0,
+        "Requests at a time that /execution-parameters asks for; 0 goes by workers and threads.",
+        variable="SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
+        least=0,
+        most=1000,
+    )
+    batch_strategy: str = setting(
+        "MULTI_RECORD",
+        "Whether /execution-parameters asks for many records in a request, or for one.",
+        variable="SAGEMAKER_BATCH_STRATEGY",
+        one_of=("MULTI_RECORD", "SINGLE_RECORD"),
+    )
+    model_memory_bytes: int = setting(
+        0,
+        "Memory for the models of a directory of models; 0 takes three quarters of what there is.",
+        variable="KNEIGHBORS_MODEL_MEMORY_BYTES",
+        unit="bytes",
+        least=0,
+        most=1 << 50,
+    )
+    when_full: str = setting(
+        "refuse",
+        "Whether a model for which no memory is left gets 507, or takes that of the one that was "
+        "not used for longest.",
+        variable="KNEIGHBORS_WHEN_FULL",
+        one_of=("refuse", "unload"),
     )
     max_buffered_bytes: int = setting(
         64 * MIB,
@@ -270,4 +314,8 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """What one request may ask of the model."""
-        return Limits(max_body_bytes=self.max_body_bytes, max_rows=self.max_rows)
+        return Limits(
+            max_body_bytes=self.max_body_bytes,
+            max_rows=self.max_rows,
+            max_answers=max(Limits().max_answers, _ANSWERS_A_ROW * self.max_rows),
+        )

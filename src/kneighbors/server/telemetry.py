@@ -17,7 +17,10 @@ from kneighbors.server.statuses import STATUS_OF_CODE, STATUSES
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 #: Name of a path as a label; what is asked for beside these is "other".
-ROUTES = ("ping", "invocations", "execution-parameters", "metrics", "openapi", "other")
+ROUTES = (
+    *("ping", "invocations", "execution-parameters", "metrics", "openapi"),
+    *("models", "model", "model-invoke", "other"),
+)
 
 #: What the time of an invocation is spent on, in this order.
 STAGES = ("body", "queue", "read", "search", "write")
@@ -62,7 +65,7 @@ FAMILIES = (
         "kneighbors_requests_total",
         "counter",
         "Requests that were answered, by path and status.",
-        {"route": ROUTES, "status": tuple(map(str, STATUSES))},
+        {"route": ROUTES, "status": (*map(str, STATUSES), "other")},
     ),
     Family(
         "kneighbors_errors_total",
@@ -75,7 +78,7 @@ FAMILIES = (
         "kneighbors_request_seconds",
         "histogram",
         "From the end of a request's headers to the end of its answer.",
-        {"route": ("ping", "invocations")},
+        {"route": ("ping", "invocations", "model-invoke")},
         _SECONDS,
     ),
     Family(
@@ -96,6 +99,7 @@ FAMILIES = (
     Family("kneighbors_answer_bytes_total", "counter", "Bytes of invocations' answers.", {}),
     Family("kneighbors_in_flight", "gauge", "Requests that are being answered.", {}),
     Family("kneighbors_waiting", "gauge", "Requests that wait for a thread.", {}),
+    Family("kneighbors_models_open", "gauge", "Models that are open, over all workers.", {}),
     Family("kneighbors_buffered_bytes", "gauge", "Bytes of bodies that are held.", {}),
 )
 
@@ -147,7 +151,9 @@ class Telemetry:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        self.add("kneighbors_requests_total", 1.0, (route, str(status)))
+        # A user's script may answer with any.
+        known = str(status) if status in STATUSES else "other"
+        self.add("kneighbors_requests_total", 1.0, (route, known))
         if ("kneighbors_request_seconds", (route,)) in _PLACES:
             self.observe("kneighbors_request_seconds", seconds, (route,))
 

@@ -20,11 +20,28 @@ from kneighbors.server.refusals import HTTPRefused
 T = TypeVar("T")
 
 
+class Hold:
+    """What must not go away while it is in use; this one counts nothing.
+
+    Both methods are called in the event loop's thread.
+    """
+
+    def acquire(self) -> None:
+        """Count one more use."""
+
+    def release(self) -> None:
+        """Count one use less."""
+
+
+NO_HOLD = Hold()
+
+
 @dataclass(slots=True, eq=False)
 class _Job(Generic[T]):
     work: Callable[[], T]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[T]
+    hold: Hold
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     is_wanted: bool = True
@@ -76,7 +93,14 @@ class WorkPool:
                 f"Expected fewer requests at a time; {self.waiting} are waiting already.",
             )
 
-    async def run(self, work: Callable[[], T], timeout_s: float) -> tuple[T, float]:
+    async def run(
+        self,
+        work: Callable[[], T],
+        timeout_s: float,
+        *,
+        hold: Hold = NO_HOLD,
+        is_admitted: bool = False,
+    ) -> tuple[T, float]:
         """Run a job in a thread.
 
         Parameters
@@ -86,6 +110,10 @@ class WorkPool:
         timeout_s : float
             Seconds, waiting included. A job that has begun cannot be stopped, but is not waited
             for any longer; one that has not is dropped.
+        hold : Hold, optional
+            Acquired until the job has ended, also where nobody waits for it any more.
+        is_admitted : bool, default=False
+            Whether it is more of what has been let in before, and finds room in any case.
 
         Returns
         -------
@@ -99,10 +127,12 @@ class WorkPool:
         HTTPRefused
             With code ``overloaded`` or ``answer-timeout``.
         """
-        self.check_room()
+        if not is_admitted:
+            self.check_room()
         self._start()
         loop = asyncio.get_running_loop()
-        job: _Job[T] = _Job(work, loop, loop.create_future())
+        job: _Job[T] = _Job(work, loop, loop.create_future(), hold)
+        hold.acquire()
         self.unfinished += 1
         self._on_change(self.waiting)
         self._jobs.put(job)
@@ -146,6 +176,7 @@ class WorkPool:
 
     def _finish(self, job: _Job[Any], result: Any, error: BaseException | None) -> None:
         self.unfinished -= 1
+        job.hold.release()
         self._on_change(self.waiting)
         if job.future.done():
             return
