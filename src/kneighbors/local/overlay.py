@@ -20,14 +20,15 @@ _COMPAT = Path(__file__).parent / "compat"
 # Read by the container's Python at its start: what is installed in it comes first, then what lies
 # under it, then pip where neither has it, and last what stands in for packages that nobody has.
 _STARTUP = """\
-import glob, os, site, sys
+import os, site, sys
 from importlib.util import find_spec
 for folder in {packages!r}:
     site.addsitedir(folder)
 sys.path += [path for path in {paths!r} if path not in sys.path]
 if find_spec("pip") is None and find_spec("ensurepip"):
-    folder = os.path.dirname(find_spec("ensurepip").origin)
-    sys.path += glob.glob(os.path.join(glob.escape(folder), "_bundled", "pip-*.whl"))
+    folder = os.path.join(os.path.dirname(find_spec("ensurepip").origin), "_bundled")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    sys.path += [os.path.join(folder, name) for name in names if name.startswith("pip-")]
 sys.path.append({compat!r})
 import kneighbors_container_imports
 kneighbors_container_imports.install()
