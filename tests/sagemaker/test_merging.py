@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from kneighbors.artifact import Manifest, open_artifact, verify
-from kneighbors.datasets import make_wines
 from kneighbors.errors import ArtifactError, ItemsRefused, ParameterRefused, StorageError
 from kneighbors.sagemaker.merging import JoinedRows, merge
 from kneighbors.sagemaker.shards import Shard
 from kneighbors.sagemaker.training import TrainingSettings, train, train_host
 from kneighbors.search.rows import ArrayRows
 
-# Enough for a head.
-WINES = make_wines(6000)
+# Enough rows, and a spectrum steep enough, for a head.
+X = np.random.default_rng(1).normal(size=(6000, 48)) / np.arange(1, 49) ** 2
+X = X.astype(np.float32)
 HOSTS = ("algo-1", "algo-2", "algo-9", "algo-10", "algo-11")
 
 Fit = Callable[..., Path]
@@ -32,7 +32,7 @@ def write_part(path: Path, start: int, stop: int, ids: Any = None) -> None:
     table = pa.table(
         {
             "id": [f"wine-{row}" for row in range(start, stop)] if ids is None else ids,
-            "v": pa.array(WINES.X[start:stop].tolist(), pa.list_(pa.float32())),
+            "v": pa.array(X[start:stop].tolist(), pa.list_(pa.float32())),
             "price": [float(row) for row in range(start, stop)],
         }
     )
@@ -99,8 +99,8 @@ def test_shards_of_a_job_give_the_bytes_of_a_fit_over_all_rows(fit: Fit, tmp_pat
     assert manifest.source["n_files"] == 4
     with open_artifact(tmp_path / "M") as merged, open_artifact(tmp_path / "one") as whole:
         assert merged.manifest.plan == whole.manifest.plan
-        answers = merged.index.kneighbors(WINES.X[:20], 7)
-        for ours, theirs in zip(answers, whole.index.kneighbors(WINES.X[:20], 7), strict=True):
+        answers = merged.index.kneighbors(X[:20], 7)
+        for ours, theirs in zip(answers, whole.index.kneighbors(X[:20], 7), strict=True):
             assert ours.tolist() == theirs.tolist()
         assert merged.catalog.ids_of([5999]) == ["wine-5999"]
         assert merged.catalog.attributes_of([1000]) == [{"price": 1000.0}]
@@ -119,7 +119,7 @@ def test_directories_of_single_hosts_are_joined_in_the_order_of_hosts(
 @pytest.mark.parametrize("ids", ["row", "integer"])
 def test_artifacts_of_other_origin_are_joined_as_they_are_given(tmp_path: Path, ids: str) -> None:
     for name, start in (("a", 0), ("b", 30)):
-        np.save(tmp_path / f"{name}.npy", WINES.X[start : start + 30])
+        np.save(tmp_path / f"{name}.npy", X[start : start + 30])
         np.save(tmp_path / f"{name}-ids.npy", np.arange(start, start + 30) * 10)
         train(
             TrainingSettings(
@@ -130,7 +130,7 @@ def test_artifacts_of_other_origin_are_joined_as_they_are_given(tmp_path: Path, 
         )
     merge([str(tmp_path / "b"), str(tmp_path / "a")], tmp_path / "M")
     with open_artifact(tmp_path / "M") as merged:
-        assert merged.index.kneighbors(WINES.X[7:8], 1)[1].tolist() == [[37]]
+        assert merged.index.kneighbors(X[7:8], 1)[1].tolist() == [[37]]
         assert merged.catalog.ids_of([37]) == [70 if ids == "integer" else 37]
 
 
@@ -224,19 +224,19 @@ def test_labels_in_files_of_their_own_do_not_go_with_a_split_corpus(fit: Fit) ->
 
 def test_joined_rows_are_those_of_one_array() -> None:
     random = np.random.default_rng(5)
-    X = random.normal(size=(50, 3))
-    joined = JoinedRows([ArrayRows(X[:7]), ArrayRows(X[7:8]), ArrayRows(X[8:])])
-    assert (joined.shape, joined.dtype) == ((50, 3), X.dtype)
+    A = random.normal(size=(50, 3))
+    joined = JoinedRows([ArrayRows(A[:7]), ArrayRows(A[7:8]), ArrayRows(A[8:])])
+    assert (joined.shape, joined.dtype) == ((50, 3), A.dtype)
     for _ in range(50):
         start, stop = sorted(random.integers(0, 51, 2).tolist())
         if start < stop:
-            assert joined.slice(start, stop).tolist() == X[start:stop].tolist()
+            assert joined.slice(start, stop).tolist() == A[start:stop].tolist()
         rows = random.integers(0, 50, 20)
-        assert joined.take(rows).tolist() == X[rows].tolist()
+        assert joined.take(rows).tolist() == A[rows].tolist()
 
 
 def test_where_all_hosts_have_all_rows_only_the_first_saves(tmp_path: Path) -> None:
-    np.save(tmp_path / "c.npy", WINES.X[:30])
+    np.save(tmp_path / "c.npy", X[:30])
     lines: list[str] = []
     for host in ("algo-2", "algo-10"):
         settings = TrainingSettings(
