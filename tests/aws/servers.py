@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -245,7 +244,6 @@ def own_server(archive: Path, folder: Path, workers: int = 2) -> Iterator[Host]:
     """Start what ``serve`` starts in a container of ours."""
     base, port = folder / "opt/ml", free_port()
     unpacked(archive, base / "model")
-    shutil.rmtree(base / "model" / "code")
     variables = {
         "SAGEMAKER_BASE_DIR": str(base),
         "SAGEMAKER_BIND_TO_PORT": str(port),
