@@ -27,9 +27,11 @@ from kneighbors.local.served import Answer, AnswerTimedOut, AnswerTooLong, NoAns
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
+    from kneighbors.local.logs import LogWriter
     from kneighbors.local.plane import Plane
 
 _POLL_S = 0.05
+_PARAMETERS_TIMEOUT_S = 10.0
 
 #: Headers of an answer that tell the next container of a pipeline what it gets.
 _PASSED_ON = {"content-type": "Content-Type"}
@@ -63,6 +65,9 @@ class Instance:
     plane : Plane
     endpoint : str
     plan : VariantPlan
+    home : Path, optional
+        Its directory, where it serves something else than an endpoint; `log` likewise.
+    log : LogWriter, optional
 
     Attributes
     ----------
@@ -73,15 +78,22 @@ class Instance:
         In a row; likewise.
     """
 
-    def __init__(self, plane: Plane, endpoint: str, plan: VariantPlan) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        endpoint: str,
+        plan: VariantPlan,
+        home: Path | None = None,
+        log: LogWriter | None = None,
+    ) -> None:
         self.id = f"i-{secrets.token_hex(9)[:17]}"
         self.outstanding = 0
         self.failed_pings = 0
         self._plane = plane
         self._endpoint = endpoint
         self._plan = plan
-        self._home = plane.root / "containers/endpoint" / endpoint / self.id
-        self._log = plane.logs.writer(log_group(endpoint), f"{plan.name}/{self.id}")
+        self._home = home or plane.root / "containers/endpoint" / endpoint / self.id
+        self._log = log or plane.logs.writer(log_group(endpoint), f"{plan.name}/{self.id}")
         self._containers: list[Served] = []
         self._models: LoadedModels | None = None
 
@@ -120,6 +132,14 @@ class Instance:
     def ping(self) -> bool:
         """Tell whether all containers say that they are well."""
         return all(served.ping() for served in self._containers)
+
+    def execution_parameters(self) -> Answer | None:
+        """Return what the first container says of batch transform; None if it says nothing."""
+        try:
+            answer = self._containers[0].get("/execution-parameters", _PARAMETERS_TIMEOUT_S)
+        except (NoAnswer, AnswerTimedOut, AnswerTooLong):
+            return None
+        return answer if answer.status == 200 else None
 
     def send(self, message: Message, timeout_s: float, limit: int) -> Answer:
         """Return the answer of the last container.

@@ -127,6 +127,10 @@ class Served:
         """
         return self._request("POST", path, headers, body, timeout_s, limit)
 
+    def get(self, path: str, timeout_s: float) -> Answer:
+        """Return what is at a path."""
+        return self._request("GET", path, {}, b"", timeout_s)
+
     def delete(self, path: str, timeout_s: float) -> Answer:
         """Ask to remove something, and return the answer."""
         return self._request("DELETE", path, {}, b"", timeout_s)
