@@ -17,12 +17,14 @@ from kneighbors.server.settings import Settings
 
 
 def run(given: dict[str, Any]) -> int:
-    """Serve; with ``delay_s`` or ``gate`` among the settings, slowly.
+    """Serve; with ``delay_s``, ``fails_at`` or ``gate`` among the settings, slowly or badly.
 
-    A search of one query takes `delay_s`; a model is opened once the file `gate` is there.
+    A search takes `delay_s`, and the `fails_at`-th one fails; a model is opened once the file
+    `gate` is there.
     """
     delay_s, gate = given.pop("delay_s", 0.0), given.pop("gate", None)
-    if not delay_s and gate is None:
+    fails_at = given.pop("fails_at", 0)
+    if not delay_s and not fails_at and gate is None:
         return serve(given.pop("model"), **given)
 
     def make_app(settings: Settings, slot: Slot) -> ASGIApp:
@@ -30,8 +32,9 @@ def run(given: dict[str, Any]) -> int:
             while gate is not None and not Path(gate).exists():
                 time.sleep(0.01)
             model = opener_of(settings)()
-            if delay_s:
-                _slow_down(model, delay_s)
+            assert isinstance(model, Model)
+            if delay_s or fails_at:
+                _slow_down(model, delay_s, fails_at)
             return model
 
         return create_app(settings, slot=slot, opener=opener)
@@ -39,13 +42,18 @@ def run(given: dict[str, Any]) -> int:
     return serve_app(make_app, Settings(**given))
 
 
-def _slow_down(model: Model, delay_s: float) -> None:
+def _slow_down(model: Model, delay_s: float, fails_at: int) -> None:
     find = model.find
+    count = 0
 
     def slowly(queries: Sequence[Query]) -> list[Found]:
+        nonlocal count
         # The warm-up asks without attributes of its own; a test marks its queries by k=2.
         if any(query.n_neighbors == 2 for query in queries):
             time.sleep(delay_s)
+            count += 1
+            if count == fails_at:
+                raise RuntimeError("a search that fails")
         return find(queries)
 
     model.find = slowly  # type: ignore[method-assign]
