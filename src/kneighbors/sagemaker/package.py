@@ -155,7 +155,7 @@ def _code(
     script = _entry(found, entry_point)
     if _USUAL_NAME not in found:
         # The multi-model stack of the image imports this name.
-        found[_USUAL_NAME] = f"from {script[:-3]} import *\n".encode()
+        found[_USUAL_NAME] = found[script]
     if format == "kneighbors":
         found |= package_files()
     return script, dict(sorted(found.items()))

@@ -229,7 +229,6 @@ def _main() -> Application:
     try:
         return open_application(os.environ)
     except KNeighborsError as error:
-        LOG.error("the model could not be loaded: [%s] %s", error.code, error)
         sys.stderr.write(f"error: [{error.code}] {error}\n")
         raise SystemExit(_BOOT_FAILED) from error
 

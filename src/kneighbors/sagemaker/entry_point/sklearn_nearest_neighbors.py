@@ -13,7 +13,6 @@ import sys
 
 from kneighbors.errors import KNeighborsError
 from kneighbors.sagemaker import handlers
-from kneighbors.sagemaker.training import TrainingSettings, train
 
 
 def parse_arguments(arguments=None):
@@ -41,10 +40,14 @@ def parse_arguments(arguments=None):
 
 def main():
     """Read the corpus, save the artifact, print one metric a line."""
+    # Here, since hosting needs none of it.
+    from kneighbors.sagemaker.training import TrainingSettings, train
+
     try:
         report = train(TrainingSettings.resolve(parse_arguments(), os.environ))
     except KNeighborsError as error:
-        sys.exit(f"error: [{error.code}] {error}")
+        # AWS's toolkit reports as the reason what follows the name of one of Python's exceptions.
+        sys.exit(f"Exception: [{error.code}] {error}")
     for line in report.metric_lines():
         print(line)
 
