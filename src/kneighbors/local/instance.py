@@ -25,6 +25,8 @@ from kneighbors.local.runtime_faults import (
 from kneighbors.local.served import Answer, AnswerTimedOut, AnswerTooLong, NoAnswer, Served
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from urllib3 import BaseHTTPResponse
 
     from kneighbors.local.logs import LogWriter

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from kneighbors.local.channels import check_channels
 from kneighbors.local.faults import in_use, invalid
-from kneighbors.local.images import UnknownImage
+from kneighbors.local.job_checks import check_image, check_output
 from kneighbors.local.job_failures import INTERRUPTED
 from kneighbors.local.job_files import CHECKPOINTS, is_below_base
 from kneighbors.local.listing import page
 from kneighbors.local.metrics import check_metrics
-from kneighbors.local.objects import split_s3
 from kneighbors.local.operations import Request, operation
 from kneighbors.local.progress import ENDED, KIND, Progress, transition
 from kneighbors.local.running import recovery
@@ -137,36 +136,6 @@ def _check(plane: Plane, request: Request) -> None:
             )
     _check_resources(request.get("ResourceConfig", {}))
     _check_times(request)
-
-
-def check_output(plane: Plane, uri: str, member: str) -> None:
-    """Refuse an address to write to whose bucket is not there.
-
-    Raises
-    ------
-    Fault
-        ``ValidationException`` that names the address.
-    """
-    bucket, _ = split_s3(uri)
-    if not plane.objects.has_bucket(bucket):
-        raise invalid(
-            f'The {member} "{uri}" cannot be written to: The specified bucket does not exist. '
-            f"Please ensure that the bucket exists in the selected region ({plane.region})."
-        )
-
-
-def check_image(plane: Plane, image: str) -> None:
-    """Refuse an image that nothing on this machine stands in for.
-
-    Raises
-    ------
-    Fault
-        ``ValidationException`` that says how to name a command for it.
-    """
-    try:
-        plane.images.check(image)
-    except UnknownImage as error:
-        raise invalid(str(error)) from error
 
 
 def _check_image(plane: Plane, algorithm: dict[str, Any]) -> None:
