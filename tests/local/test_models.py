@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from support.local_hosting import BUCKET, IMAGE, HostingPlane, archive
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:model/"
@@ -70,7 +71,9 @@ def test_a_deleted_model_is_gone(hosting: HostingPlane) -> None:
 
 
 def test_a_role_that_is_no_arn_is_refused(hosting: HostingPlane) -> None:
-    said = refusal(hosting, ExecutionRoleArn="a-role-without-its-account", PrimaryContainer={"Image": IMAGE})
+    said = refusal(
+        hosting, ExecutionRoleArn="a-role-without-its-account", PrimaryContainer={"Image": IMAGE}
+    )
     assert "'executionRoleArn' failed to satisfy constraint" in said
 
 

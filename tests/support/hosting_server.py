@@ -1,4 +1,4 @@
-"""A server as a container of the tests runs it: the standard library's, told what to do by requests.
+"""What containers of the tests run: a server of the standard library, told what to do by requests.
 
 ``python hosting_server.py serve``. A request to /invocations is a JSON object whose member ``do``
 names one of `Handler`'s methods.
@@ -19,6 +19,11 @@ BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
 LOADED: dict[str, str] = {}
 CAPACITY = int(os.environ.get("CAPACITY", "2"))
 UNWELL: list[bool] = []
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -64,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(500, b"the model is broken")
         else:
             LOADED[request["model_name"]] = request["url"]
-            print(f"loaded {request['url']}", flush=True)
+            say(f"loaded {request['url']}")
             self.answer(200, b"")
 
     def on_echo(self, request: dict[str, Any]) -> None:
@@ -139,12 +144,13 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     assert sys.argv[1:] == ["serve"], sys.argv
     if (code := os.environ.get("EXIT")) is not None:
-        print("cannot serve", flush=True)
+        say("cannot serve")
         sys.exit(int(code))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler)
     server.daemon_threads = True
-    print("serving", flush=True)
+    server.socket.listen(128)
+    say("serving")
     server.serve_forever()
 
 

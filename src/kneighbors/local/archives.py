@@ -6,6 +6,7 @@ are two members of one name, for which of them wins depends on the program that 
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tarfile
@@ -40,11 +41,14 @@ def unpack(archive: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     seen: set[tuple[str, ...]] = set()
     try:
-        with tarfile.open(archive, "r|gz") as tar:
-            for count, member in enumerate(tar, start=1):
-                if count > _MOST_MEMBERS:
-                    raise ArchiveRefused(f"it has more than {_MOST_MEMBERS:,} members")
-                _place(tar, member, target, seen)
+        with gzip.open(archive) as stream:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                for count, member in enumerate(tar, start=1):
+                    if count > _MOST_MEMBERS:
+                        raise ArchiveRefused(f"it has more than {_MOST_MEMBERS:,} members")
+                    _place(tar, member, target, seen)
+            while stream.read(_CHUNK_BYTES):
+                pass  # the checksum comes last
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ArchiveRefused(_broken(error)) from error
 
