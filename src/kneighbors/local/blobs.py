@@ -165,9 +165,27 @@ class Blobs:
         return blob, size
 
     def put(
-        self, bucket: str, key: str, kept: tuple[str, int], attributes: dict[str, Any]
+        self,
+        bucket: str,
+        key: str,
+        kept: tuple[str, int],
+        attributes: dict[str, Any],
+        *,
+        spare: bool = False,
     ) -> Entry:
-        """Publish kept bytes as an object, in place of what was there."""
+        """Publish kept bytes as an object, in place of what was there.
+
+        Parameters
+        ----------
+        bucket, key : str
+        kept : tuple of (str, int)
+            Of `keep`.
+        attributes : dict
+            What else is remembered, as JSON has it.
+        spare : bool, default=False
+            Whether the file of what was there stays until the store is opened again: an older
+            version of an object.
+        """
         blob, size = kept
         try:
             with self._lock:
@@ -181,17 +199,17 @@ class Blobs:
         except sqlite3.Error:
             self._file(blob).unlink(missing_ok=True)
             raise
-        if before is not None and before[0] != blob:
+        if before is not None and before[0] != blob and not spare:
             self._file(before[0]).unlink(missing_ok=True)
         return Entry(blob, size, attributes)
 
-    def remove(self, bucket: str, key: str) -> None:
-        """Remove an object; there need be none."""
+    def remove(self, bucket: str, key: str, *, spare: bool = False) -> None:
+        """Remove an object; there need be none. See `put` for `spare`."""
         with self._lock:
             row = self._db.execute(
                 "DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING blob", (bucket, key)
             ).fetchone()
-        if row is not None:
+        if row is not None and not spare:
             self._file(row[0]).unlink(missing_ok=True)
 
     def close(self) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from kneighbors.local.answers import Environ, StartResponse
-from kneighbors.local.blobs import Blobs
+from kneighbors.local.blobs import Blobs, Entry
 from kneighbors.local.faults import Fault
 from kneighbors.local.moto_objects import MotoObjects
 from kneighbors.local.plane import REGION
@@ -52,7 +51,7 @@ class MotoFront:
         _turn_to_region(environ)
         large = self._large(environ)
         if large is not None:
-            return self._send_large(environ, start, *large)
+            return self._send_large(environ, start, large)
         status, headers, body = self._ask(environ)
         start(status, headers)
         return body
@@ -83,8 +82,8 @@ class MotoFront:
         self._objects.commit()
         return head[0], head[1], body
 
-    def _large(self, environ: Environ) -> tuple[Path, int] | None:
-        """Return file and size of the object that is asked for, if it is a large one."""
+    def _large(self, environ: Environ) -> Entry | None:
+        """Return the object that is asked for, if it is a large one."""
         query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         if environ["REQUEST_METHOD"] != "GET" or any(
             name != "x-id" and not name.startswith("X-Amz-") for name in query
@@ -92,16 +91,12 @@ class MotoFront:
             return None
         bucket, key = _place(environ)
         entry = self._blobs.get(bucket, key) if key else None
-        if entry is None or entry.size < _LARGE_BYTES:
-            return None
-        return self._blobs.path(entry), entry.size
+        return None if entry is None or entry.size < _LARGE_BYTES else entry
 
-    def _send_large(
-        self, environ: Environ, start: StartResponse, path: Path, size: int
-    ) -> Iterable[bytes]:
+    def _send_large(self, environ: Environ, start: StartResponse, entry: Entry) -> Iterable[bytes]:
         """Have moto say all that a HEAD says, and send the file's bytes."""
-        asked = environ.pop("HTTP_RANGE", "")
-        file = path.open("rb")
+        asked, size = environ.pop("HTTP_RANGE", ""), entry.size
+        file = self._blobs.path(entry).open("rb")
         status, headers, _ = self._ask(environ | {"REQUEST_METHOD": "HEAD"})
         if not status.startswith("200"):
             file.close()
@@ -116,7 +111,8 @@ class MotoFront:
         if asked and _RANGE.fullmatch(asked):
             status = "206 Partial Content"
             fields["content-range"] = ("Content-Range", f"bytes {begin}-{end - 1}/{size}")
-            # A checksum of the whole says nothing of a part.
+        if status.startswith("206") or entry.attributes.get("checksum_type") == "COMPOSITE":
+            # A checksum of the whole says nothing of a part, nor do those of the parts of a whole.
             fields = {n: f for n, f in fields.items() if not n.startswith("x-amz-checksum")}
         start(status, list(fields.values()))
         return _pieces(file, begin, end)

@@ -152,10 +152,11 @@ class MotoObjects:
                 if held.keys.get(key) is shown:
                     raise
                 continue
-            entry = self._blobs.put(bucket, key, kept, self._attributes(shown))
+            facts = self._attributes(shown)
+            entry = self._blobs.put(bucket, key, kept, facts, spare=held.is_versioned)
             self._point(shown, entry)
             return
-        self._blobs.remove(bucket, key)
+        self._blobs.remove(bucket, key, spare=held is not None and held.is_versioned)
 
     def _kept(self, shown: Any) -> tuple[str, int]:
         buffer = shown._value_buffer

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,11 @@ def start_plane(root: Path, port: int | None = None, images: Sequence[str] = ())
             raise _refusal(log, begun)
         settings = running(root)
         if settings is not None and settings.pid == process.pid and is_healthy(settings):
+            process.returncode = 0  # Popen would complain of a process that outlives it
             return settings
         time.sleep(_POLL_S)
     process.kill()
+    process.wait()
     raise LocalError(
         "local-start-failed",
         f"Expected a control plane that answers within {_START_S:.0f} s.",
@@ -90,6 +93,8 @@ def end_plane(root: Path) -> Settings | None:
                 hint=f"End it with: kill -9 {settings.pid}",
             )
         time.sleep(_POLL_S)
+    with suppress(ChildProcessError):  # where this process started it
+        os.waitpid(settings.pid, 0)
     return settings
 
 
