@@ -299,4 +299,6 @@ def _filter(text: str) -> JsonPath | None:
 
 def _as_aws_says(fault: Fault) -> BadRecord:
     status, said = fault.facts.get("OriginalStatusCode"), fault.facts.get("OriginalMessage")
+    if not status:  # no answer at all
+        return BadRecord(str(said or fault.message))
     return BadRecord(f"Bad HTTP status received from algorithm: {status}. {said}")
