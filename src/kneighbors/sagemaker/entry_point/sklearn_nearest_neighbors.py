@@ -46,8 +46,7 @@ def main():
     try:
         report = train(TrainingSettings.resolve(parse_arguments(), os.environ))
     except KNeighborsError as error:
-        # AWS's toolkit reports as the reason what follows the name of one of Python's exceptions.
-        sys.exit(f"Exception: [{error.code}] {error}")
+        sys.exit(f"error: [{error.code}] {error}")
     for line in report.metric_lines():
         print(line)
 
