@@ -14,7 +14,8 @@ import os
 import platform
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,9 +132,8 @@ class Checkpoints:
                 "facts": stage.facts,
                 "files": {file.name: [file.bytes, file.sha256] for file in files},
             }
-            manifest = PartFile(number, _MANIFEST)
-            manifest.write(canonical.to_bytes(document))
-            manifest.close()
+            with _writing(number, _MANIFEST) as manifest:
+                manifest.write(canonical.to_bytes(document))
             os.fsync(number)
             shutil.rmtree(self._folder / name, ignore_errors=True)
             growing.rename(self._folder / name)
@@ -152,22 +152,30 @@ class Checkpoints:
 
 def _write_array(folder: int, key: str, array: NDArray[Any]) -> PartFile:
     code = dtype_code(array.dtype)
-    file = PartFile(folder, f"{key}.npy")
-    file.write(build_header(code, array.shape))
-    step = max(1, _AT_ONCE // max(1, array[:1].nbytes))
-    for start in range(0, len(array), step):
-        part = np.ascontiguousarray(array[start : start + step], dtype=code)
-        if part.size:
-            file.write(part.data.cast("B"))
-    file.close()
+    with _writing(folder, f"{key}.npy") as file:
+        file.write(build_header(code, array.shape))
+        step = max(1, _AT_ONCE // max(1, array[:1].nbytes))
+        for start in range(0, len(array), step):
+            part = np.ascontiguousarray(array[start : start + step], dtype=code)
+            if part.size:
+                file.write(part.data.cast("B"))
     return file
 
 
 def _write_table(folder: int, key: str, table: pa.Table) -> PartFile:
-    file = PartFile(folder, f"{key}.arrow")
-    write_table(file, table)
-    file.close()
+    with _writing(folder, f"{key}.arrow") as file:
+        write_table(file, table)
     return file
+
+
+@contextmanager
+def _writing(folder: int, name: str) -> Iterator[PartFile]:
+    file = PartFile(folder, name)
+    try:
+        yield file
+        file.close()
+    finally:
+        file.abandon()
 
 
 def _read(folder: Path, fingerprint: str) -> Stage | None:
