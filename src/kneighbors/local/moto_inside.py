@@ -5,6 +5,7 @@ moto promises nothing of these names. The rest of the package uses them from her
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +107,19 @@ def warm(inside: Inside) -> None:
                 inside.app.app_instances[service] = inside.app.create_app(service)
 
 
+#: SageMaker may take the role: its SDK looks whether that is so.
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
 def adopt_identity(inside: Inside, arn: str, session: str, keys: tuple[str, str, str]) -> None:
     """Make a role, and give the keys to a session that has assumed it.
 
@@ -119,10 +133,9 @@ def adopt_identity(inside: Inside, arn: str, session: str, keys: tuple[str, str,
     keys : tuple of (str, str, str)
         Access key, secret and session token.
     """
-    trust = '{"Version": "2012-10-17", "Statement": []}'
     inside.iam.create_role(
         role_name=arn.rpartition("/")[2],
-        assume_role_policy_document=trust,
+        assume_role_policy_document=json.dumps(_TRUST),
         path="/",
         permissions_boundary=None,
         description="What runs on this machine.",
