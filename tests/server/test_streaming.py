@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,7 +243,12 @@ def test_a_signal_in_the_middle_lets_the_answer_be_finished(artifact: Path, tmp_
 
 
 def test_a_signal_gives_an_endless_answer_up_visibly(artifact: Path, tmp_path: Path) -> None:
-    settings = {"workers": 1, "delay_s": 1.0, "stream_from": 1, "drain_timeout_s": 0.3}
+    settings: dict[str, Any] = {
+        "workers": 1,
+        "delay_s": 1.0,
+        "stream_from": 1,
+        "drain_timeout_s": 0.3,
+    }
     with ServerProcess(tmp_path, artifact, **settings) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         headers = {"Content-Type": CSV, "X-Amzn-SageMaker-Custom-Attributes": "k=2"}

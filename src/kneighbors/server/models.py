@@ -12,6 +12,7 @@ import gc
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,7 +184,7 @@ class Models:
             try:
                 cost = memory_of(path, self._settings.worker_count)
             except KNeighborsError as error:
-                raise _failed(error) from error
+                raise _failed(error) from None
             self._make_room(cost)
             entry = Entry(name, str(url), str(path), os.urandom(16).hex(), cost)
             loaded = self._opened(entry)
@@ -220,7 +221,7 @@ class Models:
             if isinstance(error, MemoryError):
                 raise full(entry.cost, 0, self._budget) from None
             if isinstance(error, Exception):
-                raise _failed(error) from error
+                raise _failed(error) from None
             raise
         seconds = round(time.perf_counter() - begin, 3)
         LOG.info("model open", extra={"facts": {"model": entry.name, "seconds": seconds}})
@@ -333,7 +334,15 @@ def _failed(error: Exception) -> HTTPRefused:
     else:
         LOG.error("a model could not be loaded", exc_info=error)
         code = type(error).__name__
+    _let_go(error)
     return HTTPRefused(
         "model-failed",
         f"Expected a model that can be loaded, got one that cannot: {code}. The log says more.",
     )
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of an error hold, the files that it came from among them."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
