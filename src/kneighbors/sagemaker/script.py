@@ -8,6 +8,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
@@ -151,8 +152,9 @@ def _rerooted(path: PurePosixPath, base: Path, model_dir: Path) -> Path:
 
 def _got(address: str, room: Path) -> Path:
     """Return the directory that an archive was unpacked to, by this process or another."""
-    target = room / "code"
-    with translated(room), (room / "code.lock").open("w") as lock:
+    name = "code-" + sha256(address.encode()).hexdigest()[:16]
+    target = room / name
+    with translated(room), (room / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
             archive = fetched(address, room)
