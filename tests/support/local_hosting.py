@@ -128,9 +128,10 @@ class HostingPlane:
         return json.loads(self.invoke(endpoint, {"do": do, **members})["Body"].read())
 
     def invoke(self, endpoint: str, request: dict[str, Any] | bytes, **members: Any) -> Any:
-        """Call an endpoint and return the answer of boto3."""
+        """Call an endpoint and return the answer of boto3, whose body has arrived."""
         body = request if isinstance(request, bytes) else json.dumps(request).encode()
-        return self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **members)
+        answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **members)
+        return {**answer, "Body": io.BytesIO(answer["Body"].read())}
 
     def __enter__(self) -> Self:
         return self
