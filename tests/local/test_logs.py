@@ -58,10 +58,12 @@ def test_a_log_that_grows_without_end_is_ended(logs: Logs, monkeypatch: pytest.M
 
 def test_lines_of_several_threads_are_whole(logs: Logs) -> None:
     writer = logs.writer(GROUP, "a")
-    threads = [
-        threading.Thread(target=lambda c=c: [writer.write_line(c * 5000) for _ in range(50)])
-        for c in "abcd"
-    ]
+
+    def write_often(letter: str) -> None:
+        for _ in range(50):
+            writer.write_line(letter * 5000)
+
+    threads = [threading.Thread(target=write_often, args=(c,)) for c in "abcd"]
     for thread in threads:
         thread.start()
     for thread in threads:

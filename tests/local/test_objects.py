@@ -8,6 +8,7 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,9 @@ class Uploads:
         for thread in self._threads:
             thread.start()
 
+    def has_done(self, wanted: int) -> bool:
+        return self.count >= wanted
+
     def join(self) -> None:
         for thread in self._threads:
             thread.join(60)
@@ -260,7 +264,7 @@ def test_what_was_acknowledged_survives_sigkill_at_any_instant(plane: PlaneProce
     for crash in range(2):
         uploads = Uploads(plane, crash, known)
         wanted = chance.randrange(20, 60)
-        wait_for(lambda up=uploads, n=wanted: up.count >= n, "uploads", 60)
+        wait_for(partial(uploads.has_done, wanted), "uploads", 60)
         time.sleep(chance.random() * 0.02)  # an instant within a request, not after one
         plane.kill()
         uploads.join()

@@ -82,6 +82,11 @@ class PlaneProcess:
         self.start()
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
     def role(self) -> str:
         """The role that jobs and models take."""
         return "arn:aws:iam::123456789012:role/KNeighborsLocal"

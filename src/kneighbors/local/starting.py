@@ -46,7 +46,7 @@ LOG = logging.getLogger("kneighbors.local")
 OPERATION_MODULES = (
     "kneighbors.local.tags",
     "kneighbors.local.training_jobs",
-    "kneighbors.local.training_jobs",
+    "kneighbors.local.transform_jobs",
     "kneighbors.local.models",
     "kneighbors.local.endpoint_configs",
     "kneighbors.local.endpoints",
