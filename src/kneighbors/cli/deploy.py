@@ -90,6 +90,13 @@ _BUCKET_PATH = "-"
 )
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="Of all that is made.")
 @click.option("--network-isolation", is_flag=True, help="Containers without a network.")
+@click.option(
+    "--startup-timeout",
+    "startup_timeout_s",
+    type=int,
+    metavar="S",
+    help="How long a container may take to be healthy, 60 to 3600; 480 by default.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the requests as JSON, and send none.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until it is in service.")
 @click.option("--timeout", type=float, default=1800.0, metavar="S", help="How long to wait; 1800.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from kneighbors.errors import KNeighborsError
@@ -10,10 +11,14 @@ from kneighbors.sagemaker.aws import Aws
 ENDPOINTS = "/aws/sagemaker/Endpoints"
 TRANSFORM_JOBS = "/aws/sagemaker/TransformJobs"
 _STREAMS = 4
+#: Health checks come every second, and would leave no room for what went wrong.
+_HEALTH_CHECK = re.compile(r"\bGET\b.*/ping\b")
 
 
 def tail(aws: Aws, group: str, prefix: str = "", n_lines: int = 20) -> list[str]:
     """Return the last lines of a log group, oldest first; none where they cannot be read.
+
+    Lines about health checks are left out.
 
     Parameters
     ----------
@@ -43,9 +48,10 @@ def _tail(aws: Aws, group: str, prefix: str, n_lines: int) -> list[str]:
             "GetLogEvents",
             logGroupName=group,
             logStreamName=stream["logStreamName"],
-            limit=n_lines,
             startFromHead=False,
         )
-        events += page.get("events", [])
+        events += [
+            event for event in page.get("events", []) if not _HEALTH_CHECK.search(event["message"])
+        ]
     events.sort(key=lambda event: int(event["timestamp"]))
     return [str(event["message"]).rstrip() for event in events[-n_lines:]]

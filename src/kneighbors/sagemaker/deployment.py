@@ -83,6 +83,8 @@ class Deployment:
     max_concurrency : int, optional
         Of a serverless endpoint (5 by default), or for each instance of an asynchronous one.
     network_isolation : bool, default=False
+    startup_timeout_s : int, optional
+        How long a container may take to be healthy, 60 to 3,600 s; 8 minutes by default.
     tags : mapping of str to str
     update : bool, default=False
         Whether the endpoint exists already, and changes.
@@ -111,6 +113,7 @@ class Deployment:
     async_output: str | None = None
     max_concurrency: int | None = None
     network_isolation: bool = False
+    startup_timeout_s: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     update: bool = False
     stamp: str = field(default_factory=lambda: new_stamp())
@@ -136,6 +139,11 @@ class Deployment:
         if self.max_concurrency is not None and self.max_concurrency < 1:
             raise ParameterRefused(
                 "parameter-range", f"Expected max_concurrency >= 1, got {self.max_concurrency}."
+            )
+        if self.startup_timeout_s is not None and not 60 <= self.startup_timeout_s <= 3600:
+            raise ParameterRefused(
+                "parameter-range",
+                f"Expected 60 <= startup_timeout_s <= 3600, got {self.startup_timeout_s}.",
             )
         if self.async_output is not None and not self.async_output.startswith("s3://"):
             raise ParameterRefused(

@@ -146,7 +146,7 @@ def _archive_url(deployment: Deployment, place: int) -> str:
 
 
 def _variant(deployment: Deployment, place: int, variant: Variant) -> dict[str, Any]:
-    common = {
+    common: dict[str, Any] = {
         "VariantName": variant.name,
         "ModelName": deployment.model_name(place),
         "InitialVariantWeight": variant.weight,
@@ -158,6 +158,8 @@ def _variant(deployment: Deployment, place: int, variant: Variant) -> dict[str, 
                 "MaxConcurrency": deployment.max_concurrency or _SERVERLESS_CONCURRENCY,
             }
         }
+    if deployment.startup_timeout_s is not None:
+        common["ContainerStartupHealthCheckTimeoutInSeconds"] = deployment.startup_timeout_s
     return common | {
         "InstanceType": variant.instance_type,
         "InitialInstanceCount": variant.instances,
