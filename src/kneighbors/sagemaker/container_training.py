@@ -21,8 +21,6 @@ from kneighbors.sagemaker.outcome import (
     write_success,
 )
 from kneighbors.sagemaker.script_mode import run_script
-from kneighbors.sagemaker.settings import TrainingSettings
-from kneighbors.sagemaker.training import train_host
 from kneighbors.storage import translated
 
 #: Channels of which one holds the corpus.
@@ -85,6 +83,10 @@ def _report(error: Exception, output_dir: Path) -> None:
 
 
 def _fit(job: Job) -> int:
+    # A script may need none of it, and should not wait for it.
+    from kneighbors.sagemaker.settings import TrainingSettings
+    from kneighbors.sagemaker.training import train_host
+
     settings = TrainingSettings.resolve(_arguments(job), {**job.environ, **job.variables()})
     report = train_host(settings, say=_say)
     if report is not None:

@@ -198,21 +198,24 @@ def _command(code: Path, program: str, arguments: Sequence[str]) -> list[str]:
 
 def _run(command: Sequence[str], folder: Path, environ: Mapping[str, str], what: str) -> Ended:
     """Run a command whose output is ours; `what` is the name of its failure."""
-    with subprocess.Popen(  # noqa: S603
-        command,
-        cwd=folder,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=_stdout(),
-        stderr=subprocess.PIPE,
-    ) as process:
+    with (
+        _handed_on() as signals,
+        subprocess.Popen(  # noqa: S603
+            command,
+            cwd=folder,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=_stdout(),
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
         tail = _Tail(process.stderr)
-        with _handed_on(process) as signals:
-            code = process.wait()
+        signals.hand_on_to(process)
+        code = process.wait()
         text = tail.finish()
     if code == 0:
         return Ended.WELL
-    if signals:
+    if signals.seen:
         return Ended.STOPPED
     raise JobFailed(_failure(what, code, text, command))
 
@@ -226,22 +229,38 @@ def _stdout() -> int | None:
         return None
 
 
+class _Signals:
+    """Signals that came, for a child that may not be there yet."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def take(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal, and hand it on."""
+        self.seen.append(number)
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def hand_on_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Hand on what came already, and what will come."""
+        self._process = process
+        for number in self.seen:
+            process.send_signal(number)
+
+
 @contextmanager
-def _handed_on(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Hand SIGTERM and SIGINT on to a child; yield a list that then holds the signal's number."""
-    seen: list[int] = []
-
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        process.send_signal(number)
-
+def _handed_on() -> Iterator[_Signals]:
+    """Hand SIGTERM and SIGINT on to a child."""
+    signals = _Signals()
     if threading.current_thread() is not threading.main_thread():
         # Handlers are the main thread's; whoever runs us elsewhere ends the child itself.
-        yield seen
+        yield signals
         return
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, signals.take) for number in numbers}
     try:
-        yield seen
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
