@@ -80,7 +80,7 @@ def up(
     _show_up(place, start_plane(place, port, images), as_json)
 
 
-@command.command(context_settings={"ignore_unknown_options": True})
+@command.command(context_settings={"allow_interspersed_args": False})
 @_root_option
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(root: Path | None, program: tuple[str, ...]) -> int:
