@@ -36,7 +36,7 @@ from kneighbors.server.transforming import execution_parameters_of
 from kneighbors.server.variables import container_settings
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
 
 T = TypeVar("T")
 Headers = list[tuple[str, str]]
@@ -45,6 +45,7 @@ Headers = list[tuple[str, str]]
 _FEW = 8
 #: gunicorn takes this for a worker that will never start, and ends.
 _BOOT_FAILED = 3
+_DRAINED_BYTES, _DRAINED_AT_ONCE = 1 << 26, 1 << 16
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 #: What frames the answer is the server's to say.
 _SERVERS_OWN = frozenset({"connection", "date", "server", "transfer-encoding", "keep-alive"})
@@ -145,16 +146,25 @@ class Application:
 def _body_of(environ: WSGIEnvironment, most: int) -> bytes:
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared.isdecimal() and int(declared) > most:
+        _drain(environ["wsgi.input"])
         raise body_too_large(most)
     if not declared and not environ.get("wsgi.input_terminated"):
         return b""
     wanted = int(declared) if declared.isdecimal() else most + 1
     body: bytes = environ["wsgi.input"].read(wanted)
     if len(body) > most:
+        _drain(environ["wsgi.input"])
         raise body_too_large(most)
     if declared and len(body) < wanted:
         raise HTTPRefused("request-framing", f"Expected a body of {wanted} bytes, got {len(body)}.")
     return body
+
+
+def _drain(stream: InputStream) -> None:
+    """Read what is too long, within reason: many clients listen only once they have sent it all."""
+    for _ in range(_DRAINED_BYTES // _DRAINED_AT_ONCE):
+        if not stream.read(_DRAINED_AT_ONCE):
+            return
 
 
 def _invoke(
