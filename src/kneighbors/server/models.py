@@ -14,7 +14,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kneighbors.errors import KNeighborsError
@@ -108,8 +107,6 @@ class Models:
         Its number.
     environ : mapping of str to str, optional
         A container's variables; given, models may have code.
-    room : Path, optional
-        Where such code may be fetched to.
     on_change : callable, optional
         Told how many are open.
 
@@ -124,14 +121,12 @@ class Models:
         registry: Registry,
         worker: int,
         environ: Mapping[str, str] | None = None,
-        room: Path | None = None,
         on_change: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.registry = registry
         self._settings = settings
         self._worker = worker
         self._environ = environ
-        self._room = room
         self._on_change = on_change
         self._budget = settings.model_memory_bytes or available_memory() * 3 // 4
         self._pool = WorkPool(_THREADS, _WAITING)
@@ -211,7 +206,7 @@ class Models:
         """Open a model and let it answer its first query."""
         begin = time.perf_counter()
         held = self.registry.hold(entry.token)
-        opener = opener_of(self._settings, self._room, environ=self._environ, model=entry.path)
+        opener = opener_of(self._settings, environ=self._environ, model=entry.path)
         try:
             with self._opening:
                 hosted = opener()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ def opener_of(
         if environ is not None:
             from kneighbors.sagemaker.hosting import open_hosted
 
+            # The model's directory is not to be written to, and its code lies there.
+            sys.dont_write_bytecode = True
             return open_hosted(
                 path,
                 environ,

@@ -21,6 +21,7 @@ _MOST_BODY_MIB = 1024
 #: SageMaker's bound on what a batch transform sends at a time.
 _MOST_BATCH_MIB = 100
 _PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+_SIZES = {_PAYLOAD: MIB, "MAX_CONTENT_LENGTH": 1, "SAGEMAKER_MAX_REQUEST_SIZE": 1}
 _TRANSFORMS = "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"
 _MULTI = "SAGEMAKER_MULTI_MODEL"
 _BATCH = "SAGEMAKER_BATCH"
@@ -55,8 +56,8 @@ def container_settings(environ: Mapping[str, str]) -> Settings:
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
     _check_port_range(given)
     base = PurePath(given.get("SAGEMAKER_BASE_DIR", BASE_DIR))
-    is_multi = _flag(given, _MULTI)
-    if is_multi and _flag(given, _BATCH):
+    is_multi, is_batch = _flag(given, _MULTI), _flag(given, _BATCH)
+    if is_multi and is_batch:
         _conflict(f"{_MULTI} and {_BATCH}", "one of them: SageMaker has no batch of several models")
     found: dict[str, Any] = {
         "multi_model": "true" if is_multi else "false",
@@ -83,9 +84,14 @@ def _payload(given: Mapping[str, str]) -> dict[str, Any]:
     """Return the bounds of bodies; what is longer holds more rows, and more of it is held."""
     if "KNEIGHBORS_MAX_BODY_BYTES" in given:
         return {}
-    size = _agreed(given, {_PAYLOAD: MIB, "MAX_CONTENT_LENGTH": 1, "SAGEMAKER_MAX_REQUEST_SIZE": 1})
+    size = _agreed(given, _SIZES)
     if size is None:
         return {}
+    if size > _MOST_BODY_MIB * MIB:
+        raise ParameterRefused(
+            "setting-range",
+            f"Expected of {', '.join(_SIZES.keys() & given.keys())} at most {_MOST_BODY_MIB} MiB.",
+        )
     transforms = _number(given, _TRANSFORMS) or 1
     if _flag(given, _BATCH) and size * transforms > _MOST_BATCH_MIB * MIB:
         _conflict(
