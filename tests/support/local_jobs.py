@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import tarfile
+from collections.abc import Mapping
 from typing import Any
 
 from support.local_plane import PlaneProcess
@@ -18,6 +20,7 @@ RUN = (
     "given = json.load(open(base + '/input/config/hyperparameters.json')); "
     "exec(json.loads(given['script']))"
 )
+_NUMBERS = itertools.count(1)
 ENDED = ("Completed", "Failed", "Stopped")
 
 
@@ -33,9 +36,8 @@ class Jobs:
         self.plane = plane
         self.sagemaker = plane.client("sagemaker")
         self.s3 = plane.client("s3")
-        self._count = 0
 
-    def put(self, objects: dict[str, str | bytes]) -> None:
+    def put(self, objects: Mapping[str, str | bytes]) -> None:
         """Write objects by key."""
         self.s3.create_bucket(Bucket=BUCKET)
         for key, data in objects.items():
@@ -43,7 +45,6 @@ class Jobs:
 
     def request(self, script: str, **members: Any) -> dict[str, Any]:
         """Return a request for a job that runs a script."""
-        self._count += 1
         algorithm = {
             "TrainingImage": IMAGE,
             "TrainingInputMode": "File",
@@ -51,7 +52,7 @@ class Jobs:
             **members.pop("AlgorithmSpecification", {}),
         }
         return {
-            "TrainingJobName": f"job-{self._count}",
+            "TrainingJobName": f"job-{next(_NUMBERS)}",
             "AlgorithmSpecification": algorithm,
             "HyperParameters": {"script": json.dumps(script), **members.pop("HyperParameters", {})},
             "RoleArn": self.plane.role,

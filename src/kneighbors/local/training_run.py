@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 import time
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("kneighbors.local")
 
-#: What AWS gives a container between SIGTERM and SIGKILL; when the plane ends, it has less.
-STOP_GRACE_S = 120.0
+#: Seconds between SIGTERM and SIGKILL in place of AWS's; when the plane ends, there are fewer.
+GRACE_VARIABLE = "KNEIGHBORS_LOCAL_STOP_GRACE_S"
+_GRACE_S = 120.0
 _CLOSING_GRACE_S = 10.0
 _POLL_S = 0.05
 _METRICS_INTERVAL_S = 1.0
@@ -154,7 +156,8 @@ class _Run:
     def _grace(self) -> float:
         if self._outgrown is not None:
             return 0
-        return _CLOSING_GRACE_S if self._task.is_closing else STOP_GRACE_S
+        grace_s = float(os.environ.get(GRACE_VARIABLE) or _GRACE_S)
+        return min(grace_s, _CLOSING_GRACE_S) if self._task.is_closing else grace_s
 
     def _stop_all(self, grace_s: float) -> None:
         with ThreadPoolExecutor(len(self._instances)) as pool:
