@@ -6,9 +6,11 @@ names that come twice are refused, before any of it is at its place.
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from kneighbors.errors import StorageError
@@ -42,7 +44,7 @@ def fetched(address: str, folder: Path) -> Path:
 
 
 def unpack_tree(archive: Path, folder: Path, *, max_bytes: int) -> None:
-    """Unpack a ``.tar.gz`` or ``.tar``: all of it appears in `folder`, or none.
+    """Unpack a ``.tar.gz``: all of it appears in `folder`, or none.
 
     Parameters
     ----------
@@ -79,7 +81,10 @@ def _unpack(archive: Path, folder: Path, max_bytes: int) -> None:
     left = max_bytes
     try:
         # As a stream: nothing is looked up by a name that comes later.
-        with tarfile.open(archive, mode="r|*") as members:
+        with (
+            gzip.open(archive) as stream,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK_BYTES) as members,
+        ):
             for member in members:
                 name = _safe_name(member, where)
                 if name is None:
@@ -89,14 +94,14 @@ def _unpack(archive: Path, folder: Path, max_bytes: int) -> None:
                 seen.add(name.casefold())
                 left -= member.size
                 if left < 0 or len(seen) > _MOST_MEMBERS:
-                    raise StorageError(
-                        "archive-too-large",
-                        f"Expected at most {max_bytes:,} bytes in {_MOST_MEMBERS:,} files, got "
-                        "more.",
-                        where=where,
-                    )
+                    raise _too_large(where, max_bytes)
                 _write(members, member, folder / name)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+            # Only the end of the stream tells whether all of it was right.
+            while chunk := stream.read(_CHUNK_BYTES):
+                left -= len(chunk)
+                if left < 0:
+                    raise _too_large(where, max_bytes)
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise _damaged(where, error) from error
     except OSError as error:
         # gzip's own have no number.
@@ -135,6 +140,14 @@ def _unsafe(where: str, name: str, what: str) -> StorageError:
     return StorageError(
         "archive-unsafe",
         f"Expected plain files and directories, got {what}: {name!a:.100}.",
+        where=where,
+    )
+
+
+def _too_large(where: str, max_bytes: int) -> StorageError:
+    return StorageError(
+        "archive-too-large",
+        f"Expected at most {max_bytes:,} bytes in {_MOST_MEMBERS:,} files, got more.",
         where=where,
     )
 

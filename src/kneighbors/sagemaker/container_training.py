@@ -102,9 +102,12 @@ def _say(text: str) -> None:
 
 def _arguments(job: Job) -> dict[str, str]:
     """Return what the job's channels say, as arguments of a training run."""
-    found = {"checkpoint_dir": str(job.checkpoint_dir)} if job.checkpoint_dir else {}
+    given = {name.replace("-", "_") for name in job.own_hyperparameters}
+    found = {}
+    if job.checkpoint_dir is not None and "checkpoint_dir" not in given:
+        found["checkpoint_dir"] = str(job.checkpoint_dir)
     _refuse_pipes(job)
-    if not any(name in job.channels for name in _CORPUS_CHANNELS):
+    if "train" not in given and not any(name in job.channels for name in _CORPUS_CHANNELS):
         raise ParameterRefused(
             "channel-missing",
             f"Expected a channel 'train' or 'training', got {', '.join(job.channels) or 'none'}.",
@@ -112,7 +115,7 @@ def _arguments(job: Job) -> dict[str, str]:
             hint="Name the channel in fit({'train': ...}).",
         )
     for name in _LABEL_CHANNELS:
-        if name in job.channels and name not in job.own_hyperparameters:
+        if name in job.channels and name not in given:
             found[name] = _only_file(job, name)
     return found
 

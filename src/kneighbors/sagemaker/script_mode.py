@@ -130,8 +130,7 @@ def fetch_code(address: str, folder: Path) -> None:
 
 def _is_archive(path: Path) -> bool:
     with translated(path), path.open("rb") as file:
-        start = file.read(262)
-    return start.startswith(b"\x1f\x8b") or start[257:] == b"ustar"
+        return file.read(2) == b"\x1f\x8b"
 
 
 def _checked(program: str) -> str:
