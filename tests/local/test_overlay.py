@@ -1,0 +1,144 @@
+"""A container's own Python: what is installed in it stays in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+
+from kneighbors.local.overlay import make_overlay, own_python, python_beside
+
+
+@pytest.fixture(scope="module")
+def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_overlay(tmp_path_factory.mktemp("overlay") / "python", own_python())
+
+
+def run(program: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, timeout=60, env={"PATH": "/bin"}
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout.strip()
+
+
+def wheel(folder: Path, name: str, version: str) -> Path:
+    """Make a wheel of one module that knows its version."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"__version__ = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = []
+    for file, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=")
+        record.append(f"{file},sha256={digest.decode()},{len(text)}")
+    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+    return path
+
+
+def imported(binaries: Path, module: str) -> str:
+    return run(binaries / "python", "-c", f"import {module}; print({module}.__file__)")
+
+
+def test_it_sees_what_this_python_sees(binaries: Path) -> None:
+    assert sklearn.__file__ == imported(binaries, "sklearn")
+    assert np.__file__ == imported(binaries, "numpy")
+    assert str(Path(sys.prefix)) != run(binaries / "python3", "-c", "import sys; print(sys.prefix)")
+
+
+def test_what_pip_installs_lands_in_it_and_nowhere_else(binaries: Path, tmp_path: Path) -> None:
+    made = wheel(tmp_path, "oakbarrel", "1.0")
+    run(binaries / "pip", "install", "--no-index", "--no-cache-dir", str(made))
+    assert imported(binaries, "oakbarrel").startswith(str(binaries.parent))
+    with pytest.raises(ModuleNotFoundError):
+        __import__("oakbarrel")
+    again = make_overlay(binaries.parent, own_python())
+    assert binaries == again
+    assert imported(again, "oakbarrel")
+
+
+def test_another_version_of_a_package_of_ours_hides_it_and_removes_nothing(
+    binaries: Path, tmp_path: Path
+) -> None:
+    before = joblib.__file__
+    made = wheel(tmp_path, "joblib", "0.1")
+    command = ("install", "--no-index", "--no-cache-dir", "--no-deps", "--force-reinstall")
+    run(binaries / "python", "-m", "pip", *command, str(made))
+    assert imported(binaries, "joblib").startswith(str(binaries.parent))
+    assert Path(before).exists()
+    assert "0.1" == run(binaries / "python", "-c", "import joblib; print(joblib.__version__)")
+    run(binaries / "python", "-m", "pip", "uninstall", "--yes", "joblib")
+    assert before == imported(binaries, "joblib")
+
+
+def test_scripts_of_2019_find_what_they_import(binaries: Path) -> None:
+    script = """
+from sklearn.externals import joblib
+from sagemaker_containers.beta.framework import (
+    content_types, encoders, env, modules, transformer, worker)
+import numpy as np
+prediction = np.array([[0.5, 0.25], [7, 3]])
+for accept in ("application/x-npy", "text/csv", "application/json"):
+    response = worker.Response(encoders.encode(prediction, accept), mimetype=accept)
+    body = response.get_data(as_text=accept != "application/x-npy")
+    decoded = encoders.decode(body, accept).astype(float)
+    print(response.content_type, np.array_equal(decoded, prediction))
+print(joblib.__name__, hasattr(joblib, "dump"))
+"""
+    assert [
+        "application/x-npy True",
+        "text/csv True",
+        "application/json True",
+        "joblib True",
+    ] == run(binaries / "python", "-c", script).splitlines()
+
+
+def test_no_pickle_is_read_from_a_request(binaries: Path) -> None:
+    script = """
+import io, numpy as np
+from sagemaker_containers.beta.framework import encoders, errors
+buffer = io.BytesIO()
+np.save(buffer, np.array([{}], dtype=object))
+try:
+    encoders.decode(buffer.getvalue(), "application/x-npy")
+except errors.ClientError as error:
+    print("refused")
+"""
+    assert "refused" == run(binaries / "python", "-c", script)
+
+
+def test_a_package_that_is_really_installed_goes_first(binaries: Path, tmp_path: Path) -> None:
+    made = wheel(tmp_path, "sagemaker_containers", "2.8")
+    run(binaries / "pip", "install", "--no-index", "--no-cache-dir", str(made))
+    script = "import sagemaker_containers; print(sagemaker_containers.__version__)"
+    assert "2.8" == run(binaries / "python", "-c", script)
+    run(binaries / "python", "-m", "pip", "uninstall", "--yes", "sagemaker_containers")
+
+
+def test_a_command_of_another_environment_runs_with_that_environment_s_packages(
+    tmp_path: Path,
+) -> None:
+    import venv
+
+    venv.create(tmp_path / "other", with_pip=False)
+    (package,) = (tmp_path / "other/lib").glob("python3*/site-packages")
+    (package / "cellarware.py").write_text("")
+    python = python_beside(str(tmp_path / "other/bin/train"))
+    assert python is not None
+    binaries = make_overlay(tmp_path / "own", python)
+    assert str(package / "cellarware.py") == imported(binaries, "cellarware")
+    assert python_beside("/bin/sh") is None
