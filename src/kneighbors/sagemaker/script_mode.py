@@ -29,7 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from kneighbors.errors import ParameterRefused, StorageError
+from kneighbors.errors import ParameterRefused, ScriptError, StorageError
 from kneighbors.sagemaker.archives import fetched, unpack_tree
 from kneighbors.sagemaker.job import Job
 from kneighbors.sagemaker.outcome import FAILURE_CHARACTERS, JobFailed
@@ -71,14 +71,14 @@ def run_script(job: Job) -> int:
     ------
     JobFailed
         If the script or its installation ends with another code than 0.
-    ParameterRefused, StorageError
+    ParameterRefused, ScriptError, StorageError
         If there is no such script, or the code cannot be had.
     """
     program = _checked(job.program or "")
     _refuse_mpi(job)
     fetch_code(job.submit_directory, job.code_dir)
     if not (job.code_dir / program).is_file() and not _is_package(job.code_dir, program):
-        raise ParameterRefused(
+        raise ScriptError(
             "script-missing",
             f"Expected the script {program!r} in the code of the job, found none.",
             where=job.submit_directory,
