@@ -21,6 +21,7 @@ UPDATE = os.environ.get("KNEIGHBORS_UPDATE_REFERENCE") == "1"
 CALLS = [
     "kneighbors --help",
     *(f"kneighbors {name} --help" for name in COMMANDS),
+    *(f"kneighbors local {name} --help" for name in ("up", "run", "env", "status", "logs", "down")),
     "serve --help",
     "train --help",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,7 +14,9 @@ from kneighbors.local import operations
 from kneighbors.local.faults import Fault
 from kneighbors.local.operations import operation, perform, plain
 from kneighbors.local.plane import Plane
+from kneighbors.local.starting import OPERATION_MODULES
 
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "local.md"
 PLANE = cast(Plane, SimpleNamespace())
 
 
@@ -53,3 +57,12 @@ def test_a_request_of_the_wrong_shape_does_not_reach_the_function(
 
 def test_members_without_a_value_are_left_out_at_every_depth() -> None:
     assert {"a": [{"b": 1}], "d": {}} == plain({"a": ({"b": 1, "c": None},), "d": {"e": None}})
+
+
+def test_the_page_lists_the_operations_that_there_are() -> None:
+    for name in OPERATION_MODULES:
+        import_module(name)
+    part = PAGE.read_text("utf-8").partition("## Operations\n")[2].partition("\n## ")[0]
+    table = [line for line in part.splitlines() if line.startswith("| ")][1:]
+    listed = [name for line in table for name in line.split("|")[2].strip().split(", ")]
+    assert sorted(operations.OPERATIONS) == sorted(listed)
