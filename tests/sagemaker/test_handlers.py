@@ -5,19 +5,22 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import flask
 import numpy as np
 import pytest
 
-from kneighbors.errors import ArrayRefused, BodyRefused, ParameterRefused, ScriptError
+from kneighbors.errors import ArrayRefused, BodyRefused, ParameterRefused, Refused, ScriptError
 from kneighbors.formats import CSV, JSON, JSONLINES, NPY, Limits
 from kneighbors.sagemaker import handlers
 from kneighbors.sagemaker.context import Context
 from kneighbors.sagemaker.model import Model
+from kneighbors.server.refusals import refusal
 from support.hosted_scripts import X, hosted, model_folder
 from support.wire_bodies import npy_body
 from support.wire_model import make_model
@@ -104,6 +107,44 @@ def test_custom_attributes_come_from_a_request_of_flasks(monkeypatch: pytest.Mon
     )
     monkeypatch.setitem(__import__("sys").modules, "flask", flask)
     assert 3 == handlers.input_fn(VECTOR, JSON).parameters.n_neighbors
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept", "status"),
+    [
+        ("[1,", JSON, JSON, 400),
+        ("[1,2]", JSON, JSON, 400),
+        ("<p>", "text/html", JSON, 415),
+        (VECTOR, JSON, "text/html", 406),
+    ],
+)
+def test_a_toolkit_on_flask_answers_a_refusal_as_our_server_does(
+    body: str, content_type: str, accept: str, status: int
+) -> None:
+    app = flask.Flask("toolkit")
+
+    @app.post("/invocations")
+    def invocations() -> tuple[bytes, int]:
+        try:
+            data = handlers.input_fn(body, content_type)
+            return handlers.output_fn(handlers.predict_fn(data, MODEL), accept)[0], 200
+        except Exception as error:
+            raise RuntimeError("wrapped, as AWS's toolkit does") from error
+
+    answer = app.test_client().post("/invocations")
+    with pytest.raises(Refused) as caught:
+        MODEL.invoke(body.encode() if isinstance(body, str) else body, content_type, accept)
+    assert (status, JSON) == (answer.status_code, answer.content_type)
+    assert refusal(caught.value).body == answer.data
+
+
+def test_the_examples_of_the_page_on_handlers_work(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "own-handlers.md").read_text()
+    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for number, script in enumerate((first, second, first + second)):
+        (tmp_path / str(number)).mkdir()
+        reply = hosted(tmp_path / str(number), script).invoke(VECTOR, JSON, NPY)
+        assert 5 == load(reply.body)[1, 0]
 
 
 def test_vectors_of_a_users_own_are_searched() -> None:
@@ -243,6 +284,7 @@ def test_a_users_output_fn_gets_what_was_found(tmp_path: Path) -> None:
 def test_a_users_model_fn_may_wrap_our_model(tmp_path: Path) -> None:
     script = """
 from kneighbors.sagemaker.model import Model
+from kneighbors.server.refusals import refusal
 def model_fn(model_dir):
     return Model.open(model_dir, default_n_neighbors=2)
 """

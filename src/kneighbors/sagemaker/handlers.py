@@ -10,28 +10,25 @@ comes as text and any other as bytes, and a missing Accept, or ``*/*``, becomes
   says None. We do as the former.
 - With parameters, as in ``application/json; charset=utf-8``, both hand over bytes; we hand over
   text, for the media type is the same.
-- ``context`` is known to sagemaker-inference alone. Under sagemaker-containers the custom
-  attributes are read from Flask's request.
+- ``context`` is known to sagemaker-inference alone; see `kneighbors.sagemaker.toolkits` for what
+  else becomes of that.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kneighbors.errors import ScriptError
+from kneighbors.errors import Refused, ScriptError
 from kneighbors.formats import Limits, Request, decode
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Found, Query, Reply
+from kneighbors.sagemaker.toolkits import custom_attributes, told
 from kneighbors.sagemaker.values import write_value
 from kneighbors.search.gate import check_queries
-
-_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +80,10 @@ def input_fn(body: str | bytes, content_type: str | None, context: Any = None) -
     """
     data = body.encode() if isinstance(body, str) else bytes(body)
     limits = Limits(max_body_bytes=max(1, len(data)))
-    return decode(data, content_type, _custom_attributes(context), limits)
+    try:
+        return decode(data, content_type, custom_attributes(context), limits)
+    except Refused as error:
+        raise told(error) from error
 
 
 def predict_fn(data: Any, model: Any, context: Any = None) -> Prediction:
@@ -108,9 +108,11 @@ def predict_fn(data: Any, model: Any, context: Any = None) -> Prediction:
     """
     if not isinstance(model, Model):
         raise not_searchable(model)
-    request = data if isinstance(data, Request) else _request_of(data, model)
-    query = model.query(request)
-    (found,) = model.find([query])
+    try:
+        query = model.query(data if isinstance(data, Request) else _request_of(data, model))
+        (found,) = model.find([query])
+    except Refused as error:
+        raise told(error) from error
     return Prediction(query, found, model)
 
 
@@ -134,10 +136,13 @@ def output_fn(prediction: Any, accept: str | None, context: Any = None) -> tuple
         With code ``accept-unsupported`` and others, where no format is acceptable that can carry
         the values.
     """
-    if isinstance(prediction, Prediction):
-        reply = prediction.write(accept)
-        return reply.body, reply.content_type
-    return write_value(prediction, accept)
+    try:
+        if isinstance(prediction, Prediction):
+            reply = prediction.write(accept)
+            return reply.body, reply.content_type
+        return write_value(prediction, accept)
+    except Refused as error:
+        raise told(error) from error
 
 
 def not_searchable(model: Any) -> ScriptError:
@@ -155,13 +160,3 @@ def _request_of(data: Any, model: Model) -> Request:
     vectors = queries.reshape(1, -1) if is_single else data
     checked = check_queries(vectors, model.n_features, model.metric)
     return Request(vectors=checked, single=is_single)
-
-
-def _custom_attributes(context: Any) -> str | None:
-    """Return the header of that name, wherever the server keeps it."""
-    headers: Mapping[str, str] = {}
-    if context is not None:
-        headers = context.get_all_request_header(0)
-    elif (flask := sys.modules.get("flask")) is not None and flask.has_request_context():
-        headers = flask.request.headers
-    return next((text for name, text in headers.items() if name.lower() == _ATTRIBUTES), None)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
 
 from kneighbors.errors import KNeighborsError
+from kneighbors.sagemaker.statuses import error_body
 from kneighbors.server.statuses import RETRY_AFTER_S, SERVER_CODES, status_of
 
-_LONGEST = 2000  # characters of a message; one that shows what came may be long
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 #: Whoever calls a script of their own needs to hear what it raised, as from AWS's servers.
 _SCRIPT_FAILED = "script-failed"
@@ -88,23 +87,13 @@ def refusal(error: BaseException) -> Refusal:
         message = "Expected enough memory for the answer, got too little."
     else:
         code, status, hidden, message, where = "internal", 500, True, "", None
-    body = _body(code, _HIDDEN if hidden else message, None if hidden else where)
+    body = error_body(code, _HIDDEN if hidden else message, None if hidden else where)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 503:
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
     if isinstance(error, HTTPRefused) and error.allow is not None:
         headers.append((b"allow", error.allow.encode()))
     return Refusal(code, status, headers, body)
-
-
-def _body(code: str, message: str, where: str | None) -> bytes:
-    facts = {"code": code, "message": _short(message), "where": where and _short(where)}
-    # ASCII, so that no client can misread it.
-    return json.dumps({"error": facts}).encode() + b"\n"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def request_id(given: bytes | None = None) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from kneighbors.errors import KNeighborsError, Refused
+from kneighbors.sagemaker.statuses import MODEL_CODES
 
 #: Codes that the server itself raises, with status and meaning.
 SERVER_CODES = MappingProxyType(
@@ -35,7 +36,6 @@ SERVER_CODES = MappingProxyType(
         "headers-too-large": (431, "The headers are too many or too long."),
         "internal": (500, "A fault of the server; its log says which, by the request id."),
         "model-failed": (500, "A model could not be loaded; the log says why."),
-        "script-failed": (500, "A function of the user's script raised, or returned no answer."),
         "not-ready": (503, "The model is being loaded, or could not be."),
         "stopping": (503, "The server is about to stop."),
         "overloaded": (503, "Too many requests wait already, or their bodies are too large."),
@@ -50,31 +50,10 @@ SERVER_CODES = MappingProxyType(
     }
 )
 
-#: Codes of the layers below that can be an answer to a request, by status. A test compares them
-#: with what those layers raise.
-_MODEL_CODES = {
-    400: (
-        *("accept-malformed", "answer-too-large", "array-dtype", "array-empty"),
-        *("array-not-finite", "array-overflow", "array-ragged", "array-shape", "array-width"),
-        *("array-zero-vector", "attributes-malformed", "attributes-too-long", "body-csv"),
-        *("body-dtype", "body-empty", "body-encoding", "body-field-conflict"),
-        *("body-field-missing", "body-field-unknown", "body-id", "body-json", "body-length"),
-        *("body-name-doubled", "body-nesting", "body-no-queries", "body-npy", "body-number"),
-        *("body-ragged", "body-shape", "body-type", "content-type-malformed"),
-        *("exclude-self-needs-ids", "id-type", "id-unknown", "items-column-unknown"),
-        *("items-missing", "n-neighbors-range", "n-neighbors-type", "parameter-conflict"),
-        *("parameter-type", "parameter-unknown", "radius-range", "radius-type", "row-unknown"),
-    ),
-    406: ("accept-ragged", "accept-unsupported"),
-    413: ("body-too-large", "ids-too-many", "rows-too-many"),
-    415: ("content-type-charset", "content-type-parameter", "content-type-unsupported"),
-    500: ("artifact-damaged", "script-failed", "storage-failed"),
-}
-
 #: Every code that an answer may carry, and its status.
 STATUS_OF_CODE = MappingProxyType(
     {code: status for code, (status, _) in SERVER_CODES.items()}
-    | {code: status for status, codes in _MODEL_CODES.items() for code in codes}
+    | {code: status for status, codes in MODEL_CODES.items() for code in codes}
 )
 
 #: Every status that the server answers with.
