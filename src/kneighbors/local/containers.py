@@ -22,8 +22,9 @@ from kneighbors.local.surroundings import container_environment, host_environmen
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
 
-#: In the environment of every process of a container, so that a left-over one is recognised.
-ROOT_MARK, OWN_MARK = "KNEIGHBORS_LOCAL_ROOT", "KNEIGHBORS_LOCAL_CONTAINER"
+#: In the environment of every process of a container, and of no other program, so that a left-over
+#: one is recognised.
+ROOT_MARK, OWN_MARK = "KNEIGHBORS_CONTAINER_OF_ROOT", "KNEIGHBORS_CONTAINER"
 _LINE_BYTES = 256 << 10
 _CHUNK_BYTES = 1 << 16
 _DRAIN_S = 5.0
