@@ -24,6 +24,7 @@ class Inside:
     s3: Any
     bucket: Any
     key: Any
+    multipart: Any
     key_store: Any
     delete_marker: Any
     iam: Any
@@ -51,7 +52,7 @@ def load(account: str, region: str) -> Inside:
     try:
         from moto.iam.models import iam_backends
         from moto.logs.models import LogGroup, LogStream, logs_backends
-        from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
+        from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, FakeMultipart, s3_backends
         from moto.s3.utils import _VersionedKeyStore
         from moto.sts.models import sts_backends
 
@@ -62,6 +63,7 @@ def load(account: str, region: str) -> Inside:
             s3=s3_backends[account]["aws"],
             bucket=FakeBucket,
             key=FakeKey,
+            multipart=FakeMultipart,
             key_store=_VersionedKeyStore,
             delete_marker=FakeDeleteMarker,
             iam=iam_backends[account]["aws"],
@@ -94,7 +96,15 @@ def _demand(inside: Inside) -> None:
         for name in names:
             getattr(owner, name)
     key = inside.key("name", b"", account_id="1", region_name="us-east-1")
-    for name in ("_value_buffer", "_etag", "_metadata", "contentsize", "checksum_value"):
+    inside.multipart.instances_tracked.clear()
+    for name in (
+        "multipart",
+        "_value_buffer",
+        "_etag",
+        "_metadata",
+        "contentsize",
+        "checksum_value",
+    ):
         getattr(key, name)
     key.dispose()
 

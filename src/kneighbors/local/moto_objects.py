@@ -128,8 +128,9 @@ class MotoObjects:
                     self._restore(bucket, key)
                     noted.clear()
                     raise
-        # moto keeps every key there ever was, for its own tests.
+        # moto keeps all that there ever was, for its own tests.
         self._inside.key.instances_tracked.clear()
+        self._inside.multipart.instances_tracked.clear()
 
     def roll_back(self) -> None:
         """Undo what this thread's request changed in memory, since its answer is an error."""
@@ -172,6 +173,10 @@ class MotoObjects:
             if not isinstance(before, Buffer):
                 shown._value_buffer = Buffer(self._blobs.path(entry), entry.blob)
                 before.close()
+        if shown.multipart is not None:
+            # moto would hold the parts in memory as long as the object.
+            shown.multipart.dispose()
+            shown.multipart = None
 
     def _attributes(self, shown: Any) -> dict[str, Any]:
         facts = {name: getattr(shown, name, None) for name in _FACTS}
