@@ -15,11 +15,14 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from kneighbors.artifact import save
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.rows import ArrayRows
 from kneighbors.server.memory import available_memory, memory_of
+from kneighbors.server.model_routes import MODEL_ROUTES
+from kneighbors.server.openapi import document
 from kneighbors.server.settings import Settings
 from support.server_process import ServerProcess, wait_for
 from support.server_raw import exchange
@@ -339,6 +342,28 @@ def test_the_answer_to_head_has_no_body(server: ServerProcess) -> None:
     assert response.headers["content-length"] == headers["content-length"]
 
 
+def test_the_document_describes_the_paths_of_several_models(
+    server: ServerProcess, store: Path
+) -> None:
+    spec = json.loads(server.request("GET", "/openapi.json")[2])
+    OpenAPIV31SpecValidator(spec).validate()
+    paths = {
+        (path, method.upper())
+        for path, its in spec["paths"].items()
+        for method in its
+        if path.startswith("/models") and method != "parameters"
+    }
+    expected = {
+        (route.path.replace("{name}", "{model_name}"), method)
+        for route in MODEL_ROUTES
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert expected == paths
+    assert {404, 409, 507, 400, 500} <= set(map(int, spec["paths"]["/models"]["post"]["responses"]))
+    assert "404" in spec["paths"]["/invocations"]["post"]["responses"]
+    assert "404" not in spec["paths"]["/ping"]["get"]["responses"]
+
+
 # Several at a time
 
 
@@ -566,4 +591,4 @@ def test_a_thousand_models_come_and_go_in_bounded_memory(store: Path, tmp_path: 
 
 
 def test_settings_of_one_model_leave_the_paths_of_many_unknown(artifact: Path) -> None:
-    assert "false" == Settings().multi_model
+    assert "/models" not in document(Settings(model=str(artifact)))["paths"]

@@ -12,8 +12,9 @@ from starlette.routing import Route
 
 from kneighbors.server.bodies import Body
 from kneighbors.server.invoking import invoke
+from kneighbors.server.loaded import unknown
 from kneighbors.server.model_paths import check_name, name_in_path
-from kneighbors.server.models import Models, unknown
+from kneighbors.server.models import Models
 from kneighbors.server.refusals import HTTPRefused
 from kneighbors.server.registry import Entry
 from kneighbors.server.service import Service, json_response, service_of

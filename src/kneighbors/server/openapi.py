@@ -18,6 +18,11 @@ _NPY, _JSON, _CSV, _LINES = (
 #: Codes that belong to one path alone.
 _OF_PING = frozenset({"not-ready", "stopping"})
 _OF_INVOCATIONS = _OF_PING | {"overloaded", "answer-timeout", "memory-exhausted", "header-doubled"}
+#: Codes of the paths of several models.
+_OF_MODELS = frozenset(code for code in SERVER_CODES if code.startswith(("model-", "models-")))
+_OF_LOAD = frozenset({"model-name", "model-url", "model-request", "model-missing", "model-loaded"})
+_OF_LOAD |= {"model-failed", "models-full", *_OF_PING, "overloaded", "answer-timeout"}
+_OF_NAME = frozenset({"model-name", "model-unknown"})
 #: Codes that a request to a documented path, by its method, does not get.
 _OF_OTHERS = frozenset({"path-unknown", "method-not-allowed"})
 
@@ -26,6 +31,7 @@ def document(settings: Settings) -> Json:
     """Return the document as it is for a server with these settings."""
     from kneighbors import __version__
 
+    is_many = settings.multi_model == "true"
     return {
         "openapi": "3.1.0",
         "info": {
@@ -40,6 +46,7 @@ def document(settings: Settings) -> Json:
             "/execution-parameters": {"get": _execution_parameters()},
             "/metrics": {"get": _metrics()},
             "/openapi.json": {"get": _itself()},
+            **(_models(settings) if is_many else {}),
         },
         "components": {
             "schemas": schemas(settings),
@@ -51,7 +58,7 @@ def document(settings: Settings) -> Json:
 
 def _failures(codes: frozenset[str]) -> Json:
     """Return the responses to what may go wrong: these codes, and what any path may say."""
-    anywhere = set(SERVER_CODES) - _OF_INVOCATIONS - _OF_OTHERS | {"body-too-large"}
+    anywhere = set(SERVER_CODES) - _OF_INVOCATIONS - _OF_MODELS - _OF_OTHERS | {"body-too-large"}
     statuses = sorted({STATUS_OF_CODE[code] for code in anywhere | codes})
     return {str(status): _ref("responses", str(status)) for status in statuses}
 
@@ -95,7 +102,9 @@ def _ping(name: str) -> Json:
     }
 
 
-def _invocations(settings: Settings) -> Json:
+def _invocations(settings: Settings, of_path: frozenset[str] = frozenset()) -> Json:
+    if settings.multi_model == "true":
+        of_path |= {"model-unnamed"}
     binary = {"type": "string", "contentMediaType": _NPY, "maxLength": settings.max_body_bytes}
     text = {"type": "string", "maxLength": settings.max_body_bytes}
     return {
@@ -131,8 +140,67 @@ def _invocations(settings: Settings) -> Json:
                     **_content(_LINES, {"type": "string"}),
                 },
             ),
-            **_failures(frozenset(STATUS_OF_CODE) - _OF_OTHERS),
+            **_failures(frozenset(STATUS_OF_CODE) - _OF_MODELS - _OF_OTHERS | of_path),
         },
+    }
+
+
+_MODEL_NAME: Json = {
+    "name": "model_name",
+    "in": "path",
+    "required": True,
+    "description": "Any text of up to 1,024 bytes, percent-encoded.",
+    "schema": {"type": "string", "minLength": 1},
+}
+
+
+def _models(settings: Settings) -> Json:
+    """Return the paths of several models."""
+    text: Json = {"type": "string"}
+    model: Json = {
+        "type": "object",
+        "required": ["modelName", "modelUrl"],
+        "properties": {"modelName": text, "modelUrl": text},
+        "additionalProperties": False,
+    }
+    page: Json = {
+        "type": "object",
+        "required": ["models"],
+        "properties": {"models": {"type": "array", "items": model}, "nextPageToken": text},
+        "additionalProperties": False,
+    }
+    asked: Json = {
+        "type": "object",
+        "required": ["model_name", "url"],
+        "properties": {"model_name": {**text, "minLength": 1}, "url": text},
+    }
+    about = {"model_name": "wines", "url": "/opt/ml/models/wines/model"}
+    load = _operation("loadModel", "Load a model.", model, _OF_LOAD)
+    load["requestBody"] = {"required": True, "content": _content(_JSON, asked, about)}
+    shown = _operation("pageOfModels", "List what is loaded.", page, frozenset({"model-page"}))
+    shown["parameters"] += [
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+        {"name": "next_page_token", "in": "query", "schema": text},
+    ]
+    unloading = _OF_NAME | {"model-busy", "overloaded"}
+    one = {
+        "get": _operation("describeModel", "Say where a model is from.", model, _OF_NAME),
+        "delete": _operation("unloadModel", "Unload a model.", model, unloading),
+    }
+    invoke = _invocations(settings, _OF_NAME | {"model-failed"}) | {"operationId": "invokeModel"}
+    return {
+        "/models": {"post": load, "get": shown},
+        "/models/{model_name}": {**one, "parameters": [_MODEL_NAME]},
+        "/models/{model_name}/invoke": {"post": invoke, "parameters": [_MODEL_NAME]},
+    }
+
+
+def _operation(name: str, summary: str, schema: Json, codes: frozenset[str]) -> Json:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": [_REQUEST_ID],
+        "responses": {"200": _success("Done.", _content(_JSON, schema)), **_failures(codes)},
     }
 
 
@@ -142,7 +210,7 @@ def _execution_parameters() -> Json:
         "required": ["MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"],
         "properties": {
             "MaxConcurrentTransforms": {"type": "integer", "minimum": 1},
-            "BatchStrategy": {"const": "MULTI_RECORD"},
+            "BatchStrategy": {"enum": ["MULTI_RECORD", "SINGLE_RECORD"]},
             "MaxPayloadInMB": {"type": "integer", "minimum": 1},
         },
     }
