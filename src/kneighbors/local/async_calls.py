@@ -105,7 +105,7 @@ class AsyncCalls:
         found = self._turn(call)
         if found is None:
             if not self._stop.is_set():
-                self._fail(name, call, "The request expired before it could be processed.")
+                self._fail(name, call, "The request expired before an instance could take it.")
             return
         variant, instance = found
         try:

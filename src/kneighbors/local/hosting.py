@@ -152,10 +152,11 @@ class Hosting:
         if self._stop.is_set():
             fleet.close(0.0, 0.0)
             return
-        self._fleets[endpoint] = fleet
         plan = fleet.plan
         if plan.asynchronous is not None:
+            # Before the first call can be taken on: a line begins with what the records hold.
             self.calls.open(endpoint, plan)
+        self._fleets[endpoint] = fleet
         self._note(
             endpoint,
             "InService",
