@@ -32,6 +32,15 @@ __all__ = ["Packaged", "package"]
 
 #: What AWS's multi-model stack looks for where no variable names a script.
 _USUAL_NAME = "inference.py"
+#: What tells pip how to install a folder; without any, AWS's image writes a ``setup.py``.
+_PROJECTS = frozenset({"pyproject.toml", "setup.py"})
+_BACKEND = "nothing_to_build.py"
+_NOTHING_TO_INSTALL = b"""\
+[build-system]
+requires = []
+build-backend = "nothing_to_build"
+backend-path = ["."]
+"""
 
 
 def package(
@@ -158,6 +167,8 @@ def _code(
         found[_USUAL_NAME] = found[script]
     if format == "kneighbors":
         found |= package_files()
+        if not _PROJECTS & set(found):
+            found |= {_BACKEND: own_script(_BACKEND), "pyproject.toml": _NOTHING_TO_INSTALL}
     return script, dict(sorted(found.items()))
 
 
