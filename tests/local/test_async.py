@@ -134,6 +134,7 @@ def test_each_kind_of_endpoint_is_called_in_its_own_way(hosting: HostingPlane, s
         call(hosting, hosting.endpoint(), b"x")
 
 
+@pytest.mark.slow
 def test_calls_that_were_taken_on_are_made_after_a_crash(tmp_path: Path) -> None:
     with HostingPlane(tmp_path / "root") as hosting:
         only_one = configuration(MaxConcurrentInvocationsPerInstance=1)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from kneighbors.errors import ParameterRefused
+
 _PREFIX = "KNEIGHBORS_LOCAL_"
+_MOST_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class HostingSettings:
     def from_environment(cls, environ: Mapping[str, str]) -> HostingSettings:
         """Return the settings that variables give.
 
+        Raises
+        ------
+        ParameterRefused
+            ``setting-type`` or ``setting-range``, with the variable's name.
+
         Examples
         --------
         >>> HostingSettings.from_environment({"KNEIGHBORS_LOCAL_PING_S": "1"}).ping_s
@@ -49,7 +57,24 @@ class HostingSettings:
         """
         given = {}
         for field in fields(cls):
-            text = environ.get(_PREFIX + field.name.upper(), "").strip()
+            variable = _PREFIX + field.name.upper()
+            text = environ.get(variable, "").strip()
             if text:
-                given[field.name] = float(text)
+                given[field.name] = _seconds(variable, text)
         return cls(**given)
+
+
+def _seconds(variable: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ParameterRefused(
+            "setting-type", f"Expected a number of seconds, got {text!r:.50}.", where=variable
+        ) from None
+    if not 0 < seconds <= _MOST_S:
+        raise ParameterRefused(
+            "setting-range",
+            f"Expected more than 0 and at most {_MOST_S} seconds, got {text}.",
+            where=variable,
+        )
+    return seconds
