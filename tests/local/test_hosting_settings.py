@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from kneighbors.errors import ParameterRefused
 from kneighbors.local.hosting_settings import HostingSettings
 
