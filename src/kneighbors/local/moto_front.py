@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from kneighbors.local.plane import REGION
 #: Objects from this size on are sent from the disk; moto would read them into memory twice.
 _LARGE_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 20
+_COLLECTED_BYTES = 64 << 20
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _LOGS_REGION = re.compile(r"/[\w-]+/logs/aws4_request")
 
@@ -37,6 +39,7 @@ class MotoFront:
         self._app = app
         self._objects = objects
         self._blobs = blobs
+        self._uncollected = 0
 
     def answer(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """Answer a request.
@@ -80,7 +83,15 @@ class MotoFront:
         if "tagging" in environ.get("QUERY_STRING", ""):
             self._objects.note(*_place(environ))
         self._objects.commit()
+        self._collect(int(environ.get("CONTENT_LENGTH") or 0))
         return head[0], head[1], body
+
+    def _collect(self, size: int) -> None:
+        """Free the bodies of requests now and then: moto's requests hold themselves in a circle."""
+        self._uncollected += size
+        if self._uncollected >= _COLLECTED_BYTES:
+            self._uncollected = 0
+            gc.collect()
 
     def _large(self, environ: Environ) -> Entry | None:
         """Return the object that is asked for, if it is a large one."""

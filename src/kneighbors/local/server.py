@@ -118,6 +118,9 @@ def _handler(base: Any) -> Any:
                 # Half an answer may be out already: only the end of the connection can say so.
                 LOG.exception("an answer broke off")
                 self.close_connection = True
+            finally:
+                # Until the next request comes, it would hold the body of this one.
+                self.environ = None
 
         def handle_expect_100(self) -> bool:
             going_on: bool = super().handle_expect_100()

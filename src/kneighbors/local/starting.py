@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import logging
 import os
@@ -10,7 +11,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ class Started:
 
     def __init__(self, root: Path, port: int | None = None, images: Iterable[str] = ()) -> None:
         _raise_descriptor_limit()
+        _give_memory_back()
         inside = load(ACCOUNT, REGION)
         before = read_settings(root)
         with ExitStack() as undo:
@@ -151,6 +153,7 @@ class Started:
         self._undo.close()
 
 
+_M_MMAP_THRESHOLD = -3
 _STATUSES = ("TrainingJobStatus", "TransformJobStatus", "EndpointStatus")
 #: What a restart loses.
 IN_MEMORY_ONLY = (
@@ -217,6 +220,12 @@ def _warm(inside: Inside) -> None:
     """Load what the first requests need, while the plane answers already."""
     service("sagemaker")
     warm(inside)
+
+
+def _give_memory_back() -> None:
+    """Have glibc return large blocks to the system, not keep them for each thread."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def _raise_descriptor_limit() -> None:
