@@ -173,3 +173,16 @@ def test_endpoints_come_back_when_the_plane_was_killed(tmp_path: Path) -> None:
         assert "The update was interrupted" in hosting.describe(updating)["FailureReason"]
         assert "FailureReason" not in hosting.describe(steady)
         assert not Path(f"/proc/{before}").exists()
+
+
+@pytest.mark.slow
+def test_an_endpoint_without_its_image_fails_and_comes_back_with_it(tmp_path: Path) -> None:
+    with HostingPlane(tmp_path / "root") as hosting:
+        endpoint = hosting.endpoint()
+        options, hosting.process.options = hosting.process.options, ()
+        hosting.process.restart()
+        assert "--image" in hosting.wait(endpoint, "Failed")["FailureReason"]
+        hosting.process.options = options
+        hosting.process.restart()
+        hosting.wait(endpoint)
+        assert "1" == hosting.ask(endpoint, "version")["version"]

@@ -195,7 +195,8 @@ def _resume(plane: Plane, name: str, document: dict[str, Any]) -> None:
     status = document["EndpointStatus"]
     if status == "Deleting":
         plane.hosting.remove(name)
-    elif status != "Failed":
+    elif status != "Failed" or document.get("_serving"):
+        # One that has served and then did not come back may do so now, say with its image.
         plan = DeploymentPlan.from_document(document.get("_serving") or document["_wanted"])
         plane.records.update(KIND, name, {"EndpointStatus": "Creating"})
         plane.hosting.create(name, plan, _INTERRUPTED if status == "Updating" else None)

@@ -25,6 +25,9 @@ _CONNECT_TIMEOUT_S = 2.0
 _CHUNK_BYTES = 1 << 18
 _STOP_GRACE_S = 30.0
 
+#: Connections that are kept for the next calls.
+_CONNECTIONS = 256
+
 #: Ports that were handed out and may not be bound yet; two containers must not get the same.
 _recent_ports: list[int] = []
 _ports_lock = threading.Lock()
@@ -85,7 +88,7 @@ class Served:
         self.home = home
         self.definition = definition
         self.port = _free_port()
-        self._pool = HTTPConnectionPool("127.0.0.1", self.port, maxsize=64, retries=False)
+        self._pool = HTTPConnectionPool("127.0.0.1", self.port, maxsize=_CONNECTIONS, retries=False)
         command = plane.images.command(definition["Image"], "serve")
         environment = _environment(definition, self.port)
         self._container = Container(plane, home, command, environment, log, label)

@@ -121,11 +121,11 @@ class Variant:
         if more > 0:
             self._add(more)
         self.plan = plan
-        for _ in range(-more):
-            with self._changed:
-                removed = self._ready.pop() if self._ready else None
-            if removed is not None:
-                self._retire(removed)
+        with self._changed:
+            kept, removed = self._ready[: plan.count], self._ready[plan.count :]
+            self._ready = kept
+        self._drain(removed, self._settings.drain_s)
+        _at_once([one.stop for one in removed])
 
     def check(self) -> None:
         """Replace what is not well any more."""
@@ -181,7 +181,7 @@ class Variant:
     def _put_another(self, instance: Instance) -> None:
         instance.stop(1.0)
         pause = 1.0
-        while not (self._is_closed or self._stop.is_set()):
+        while not (self._is_closed or self._stop.is_set()) and self.count < self.plan.count:
             try:
                 self._add(1)
                 return
@@ -189,10 +189,6 @@ class Variant:
                 LOG.warning("endpoint %s: %s", self._endpoint, error.reason)
             self._stop.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
-
-    def _retire(self, instance: Instance) -> None:
-        self._drain([instance], self._settings.drain_s)
-        instance.stop()
 
     def _drain(self, instances: list[Instance], drain_s: float) -> None:
         with self._changed:
