@@ -14,7 +14,8 @@ import pytest
 
 from kneighbors.artifact import Manifest, open_artifact, verify
 from kneighbors.errors import ArtifactError, ItemsRefused, ParameterRefused, StorageError
-from kneighbors.sagemaker.merging import JoinedRows, merge
+from kneighbors.sagemaker.joining import JoinedRows
+from kneighbors.sagemaker.merging import merge
 from kneighbors.sagemaker.shards import Shard
 from kneighbors.sagemaker.training import TrainingSettings, train, train_host
 from kneighbors.search.rows import ArrayRows

@@ -14,27 +14,20 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from kneighbors.artifact import Artifact, Manifest, open_artifact, save
 from kneighbors.artifact.names import MANIFEST
-from kneighbors.errors import ArtifactError, ItemsRefused
-from kneighbors.items import Catalog
+from kneighbors.errors import ArtifactError
 from kneighbors.sagemaker.archives import fetched, unpack_tree
+from kneighbors.sagemaker.joining import JoinedRows, joined_catalog
 from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS
 from kneighbors.sagemaker.shards import EMPTY_NAME, PREFIX, EmptyShard, in_order
 from kneighbors.sagemaker.training import MOST_FILES, check_targets
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.progress import Progress, ignore
-from kneighbors.search.rows import FloatArray, RowArray, Rows
 from kneighbors.storage import translated
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _HINT = "Train all hosts in one job, or with the same settings."
 
@@ -53,49 +46,6 @@ class _Found:
     @property
     def rows(self) -> int:
         return 0 if self.artifact is None else self.artifact.manifest.n_samples
-
-
-class JoinedRows:
-    """The rows of several artifacts, one after another, as `kneighbors.search.rows.Rows`.
-
-    Parameters
-    ----------
-    parts : sequence of Rows
-        Of one width and one dtype; at least one.
-    """
-
-    def __init__(self, parts: Sequence[Rows]) -> None:
-        self._parts = list(parts)
-        self._ends = np.cumsum([part.shape[0] for part in parts])
-        self._starts = self._ends - [part.shape[0] for part in parts]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of rows and of features."""
-        return int(self._ends[-1]), self._parts[0].shape[1]
-
-    @property
-    def dtype(self) -> np.dtype[np.floating[Any]]:
-        """Type of the elements."""
-        return self._parts[0].dtype
-
-    def take(self, rows: RowArray) -> FloatArray:
-        """Return copies of the given rows, in the given order."""
-        out = np.empty((len(rows), self.shape[1]), self.dtype)
-        homes = np.searchsorted(self._ends, rows, side="right")
-        for home in np.unique(homes).tolist():
-            (places,) = np.nonzero(homes == home)
-            out[places] = self._parts[home].take(rows[places] - self._starts[home])
-        return out
-
-    def slice(self, start: int, stop: int) -> FloatArray:
-        """Return rows ``start`` to ``stop``: mapped, or copied where several parts hold them."""
-        pieces = [
-            part.slice(max(start - int(begin), 0), min(stop, int(end)) - int(begin))
-            for part, begin, end in zip(self._parts, self._starts, self._ends, strict=True)
-            if begin < stop and start < end
-        ]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def merge(
@@ -155,7 +105,7 @@ def merge(
         for one in found:
             say(f"{one.where}: {one.rows} rows")
         rows = JoinedRows([artifact.index.rows for artifact in artifacts])
-        catalog = _catalog([one.where for one, _ in whole], artifacts)
+        catalog = joined_catalog([one.where for one, _ in whole], artifacts)
         first = artifacts[0].manifest
         seed = int((first.source or {}).get("seed", 0))
         index = ExactIndex.build(rows, first.metric, random_state=seed, progress=progress)
@@ -271,59 +221,6 @@ def _differ(name: str, expected: Any, got: Any, where: str) -> ArtifactError:
         f"Expected the {name} {expected} as in the first shard, got {got}.",
         where=where,
         hint=_HINT,
-    )
-
-
-def _catalog(places: Sequence[str], artifacts: Sequence[Artifact]) -> Catalog:
-    """Join ids and attributes; row numbers go on from one shard to the next."""
-    import pyarrow as pa
-
-    n_samples = sum(artifact.manifest.n_samples for artifact in artifacts)
-    tables = [artifact.catalog.table for artifact in artifacts]
-    table = None
-    if tables[0] is not None:
-        table = pa.concat_tables([one for one in tables if one is not None])
-    try:
-        return Catalog(n_samples, _ids(artifacts), table)
-    except ItemsRefused as error:
-        if error.code != "ids-doubled":
-            raise
-        ends = accumulate((a.manifest.n_samples for a in artifacts), initial=0)
-        spans = [
-            f"{begin} to {end - 1} are {place}"
-            for place, (begin, end) in zip(places, pairwise(ends), strict=True)
-        ]
-        raise ItemsRefused(
-            error.code,
-            error.message,
-            where=error.where,
-            hint=f"Rows {'; '.join(spans)}. Leave doubled ones out, and train again.",
-        ) from error
-
-
-def _ids(artifacts: Sequence[Artifact]) -> Any:
-    kind = artifacts[0].catalog.id_type
-    if kind == "row":
-        return None
-    parts = [artifact.catalog.parts() for artifact in artifacts]
-    if kind == "integer":
-        return np.concatenate([part["ids"] for part in parts])
-    return _texts(parts)
-
-
-def _texts(parts: Sequence[dict[str, Any]]) -> pa.ChunkedArray:
-    """Return ids of text as an Arrow column, whose chunks are the shards' own bytes."""
-    import pyarrow as pa
-
-    return pa.chunked_array(
-        [
-            pa.LargeStringArray.from_buffers(
-                len(part["ids-offsets"]) - 1,
-                pa.py_buffer(np.ascontiguousarray(part["ids-offsets"])),
-                pa.py_buffer(np.ascontiguousarray(part["ids-text"])),
-            )
-            for part in parts
-        ]
     )
 
 
