@@ -171,7 +171,7 @@ def test_a_connection_stays_open_for_the_next_request(plane: PlaneProcess) -> No
 def test_a_body_in_chunks_is_understood(plane: PlaneProcess) -> None:
     [answer] = exchange(
         plane.port,
-        b"POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: SageMaker.MakeWine\r\nConnection: close\r\n"
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: SageMaker.MakeWine\r\nConnection: close\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
     )
     assert b"no operation MakeWine" in answer.body
@@ -179,7 +179,7 @@ def test_a_body_in_chunks_is_understood(plane: PlaneProcess) -> None:
 
 @pytest.mark.parametrize("length", [b"-5", b"abc", b"1e3"])
 def test_a_length_that_is_no_number_is_refused(plane: PlaneProcess, length: bytes) -> None:
-    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + b"\r\n\r\n"
+    request = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n"
     assert [400] == [answer.status for answer in exchange(plane.port, request)]
 
 
@@ -215,7 +215,7 @@ def test_a_body_is_asked_for_before_it_is_sent(plane: PlaneProcess) -> None:
     with socket.create_connection(("127.0.0.1", plane.port), timeout=10) as connection:
         begun = time.monotonic()
         connection.sendall(
-            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
             b"X-Amz-Target: SageMaker.MakeWine\r\n\r\n"
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -232,3 +232,26 @@ def test_the_status_tells_what_is_held_and_what_a_restart_loses(plane: PlaneProc
     assert {"name": "told", "objects": 1, "bytes": 5} in status["buckets"]
     assert str(plane.root) == status["root"]
     assert any("ACLs" in line for line in status["in_memory_only"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Host": "rebound.evil.example:80"},
+        {"Origin": "https://127.0.0.1.evil.example"},
+    ],
+)
+def test_a_page_in_a_browser_is_refused(plane: PlaneProcess, headers: dict[str, str]) -> None:
+    own = {"X-Amz-Target": "SageMaker.ListModels"}
+    for method, more in (("POST", own), ("OPTIONS", {}), ("PUT", {})):
+        status, fields, _ = ask(plane, method, "/", b"{}", headers | more)
+        assert 403 == status
+        assert "access-control-allow-origin" not in fields
+    assert 200 == operate(plane, "ListModels")[0]
+
+
+def test_a_page_of_this_machine_is_answered(plane: PlaneProcess) -> None:
+    headers = {"Origin": "http://localhost:8888", "Host": f"localhost:{plane.port}"}
+    assert 200 == ask(plane, "GET", "/_kneighbors/health", headers=headers)[0]

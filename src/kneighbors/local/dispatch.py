@@ -35,6 +35,10 @@ _SCOPE = re.compile(r"Credential=[^/,\s]+/\d+/[\w-]+/([\w.-]+)/aws4_request")
 _REQUEST_BYTES = 16 << 20
 _INVOCATION_BYTES = 64 << 20
 
+_OWN_HOSTS = ("127.0.0.1", "localhost")
+#: As those may call it who come with an address of AWS.
+_OWN_DOMAINS = (".localhost", ".amazonaws.com")
+
 Invoke = Callable[["Plane", InvokeRequest], InvokeReply]
 Status = Callable[[], dict[str, Any]]
 Answer = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -67,6 +71,7 @@ class Dispatch:
         start = answers.identified(start, request_id)
         answer, refuse = self._parties(environ)
         try:
+            _demand_own_machine(environ)
             return answer(environ, start)
         except Fault as fault:
             return refuse(start, fault)
@@ -139,6 +144,17 @@ class Dispatch:
         if environ["PATH_INFO"] == OWN + "status":
             return answers.send_json(start, 200, self._status())
         raise Fault("ResourceNotFound", f"There is no {environ['PATH_INFO']}.", 404)
+
+
+def _demand_own_machine(environ: Environ) -> None:
+    """Refuse what a page in a browser sends: jobs are code, and any page could start one."""
+    origin = urllib.parse.urlsplit(environ.get("HTTP_ORIGIN", "")).hostname
+    host = urllib.parse.urlsplit("//" + environ.get("HTTP_HOST", "")).hostname
+    for name in (origin, host):
+        if name and name not in _OWN_HOSTS and not name.endswith(_OWN_DOMAINS):
+            raise Fault("AccessDenied", f"The plane answers this machine only, not {name}.", 403)
+    if environ.get("HTTP_ORIGIN") == "null":  # a page from a file, or in a sandbox
+        raise Fault("AccessDenied", "The plane answers this machine only.", 403)
 
 
 def _send_reply(start: StartResponse, reply: InvokeReply) -> Iterable[bytes]:

@@ -94,8 +94,6 @@ class Body:
 def _handler(base: Any) -> Any:
     class Handler(base):  # type: ignore[misc]
         protocol_version = "HTTP/1.1"
-        server_version = "kneighbors"
-        sys_version = ""
         timeout = _IDLE_S
         wbufsize = -1
         disable_nagle_algorithm = True
@@ -121,6 +119,9 @@ def _handler(base: Any) -> Any:
             finally:
                 # Until the next request comes, it would hold the body of this one.
                 self.environ = None
+
+        def version_string(self) -> str:
+            return "kneighbors"
 
         def handle_expect_100(self) -> bool:
             going_on: bool = super().handle_expect_100()
