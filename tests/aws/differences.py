@@ -20,13 +20,17 @@ HOSTS = {
 }
 
 REASONS = {
-    "wrapped": (
-        "AWS's serving toolkit wraps whatever a handler raises in an error of its own, and its web "
-        "framework answers that with a page that says nothing. The log has the refusal in full."
-    ),
     "traceback": (
-        "AWS's inference toolkit answers whatever a handler raises with 500, and with the refusal "
-        "followed by a traceback as plain text."
+        "AWS's inference toolkit writes a traceback after the body of a refusal, and says no type. "
+        "The status and the first line are ours."
+    ),
+    "text": (
+        "Text that is no UTF-8 is decoded by AWS's toolkits, before a handler sees it: by one of "
+        "them with a mark in place of what it cannot read, by the other not at all."
+    ),
+    "accept": (
+        "AWS's toolkits take a missing Accept, or one that takes anything, for `application/json`. "
+        "Our server answers in the format of the request."
     ),
     "pages": (
         "Paths and methods are the front's: no handler is asked. Each has error bodies of its own."
@@ -73,6 +77,10 @@ class Difference:
 
 _HTML = "text/html"
 _REFUSED = [call.name for call in REFUSED]
+_UNSUPPORTED = ["an unknown content type", "an unknown charset"]
+_UNACCEPTABLE = ["an unknown Accept", "radius as npy"]
+_ANYTHING = ["no Accept", "Accept anything"]
+_NO_TEXT = "json that is no UTF-8"
 _TOO_LARGE = "one byte too many"
 
 
@@ -83,10 +91,11 @@ def _all(
 
 
 _GUNICORN = {
-    **_all(_REFUSED, 500, _HTML, "wrapped"),
+    **_all(_ANYTHING, 200, JSON, "accept"),
+    _NO_TEXT: Difference(400, JSON, "text"),
     **_all(["invocations by GET", "invocations by PUT"], 405, _HTML, "pages"),
     **_all(["an unknown path", "the root", "a slash at the end"], 404, _HTML, "pages"),
-    _TOO_LARGE: Difference(500, _HTML, "size"),
+    _TOO_LARGE: Difference(400, JSON, "size"),
     "ping": Difference(200, JSON, "ping"),
     "ping by POST": Difference(405, _HTML, "ping"),
     "a slash too many": Difference(200, JSON, "slashes"),
@@ -94,11 +103,15 @@ _GUNICORN = {
 }
 
 _MMS = {
-    **_all(_REFUSED, 500, "", "traceback"),
+    **_all(_REFUSED, 400, "", "traceback"),
+    **_all(_UNSUPPORTED, 415, "", "traceback"),
+    **_all(_UNACCEPTABLE, 406, "", "traceback"),
+    **_all(_ANYTHING, 200, JSON, "accept"),
+    _NO_TEXT: Difference(500, "", "text"),
     _TOO_LARGE: Difference(413, "", "size-empty"),
     "ping": Difference(200, JSON, "ping"),
     "ping by POST": Difference(200, JSON, "ping"),
-    "invocations by GET": Difference(500, "", "methods"),
+    "invocations by GET": Difference(400, "", "methods"),
     "invocations by PUT": Difference(200, JSON, "methods"),
     "an unknown path": Difference(404, JSON, "pages"),
     "the root": Difference(405, JSON, "pages"),
