@@ -17,6 +17,7 @@ from kneighbors.artifact import open_artifact
 from kneighbors.errors import ParameterRefused
 from kneighbors.sagemaker.container_training import run
 from kneighbors.sagemaker.job import Job
+from kneighbors.sagemaker.job_variables import variables_of
 from kneighbors.sagemaker.merging import merge
 from support.cli_disks import mounted
 from support.training_jobs import JobTree
@@ -247,6 +248,13 @@ def test_a_host_that_is_none_of_the_hosts_is_refused(tree: JobTree) -> None:
     assert refused.value.code == "job-config"
 
 
+def test_an_instance_group_without_a_name_is_refused(tree: JobTree) -> None:
+    tree.write(
+        "resourceconfig", {"current_host": "a", "hosts": ["a"], "instance_groups": [{"hosts": []}]}
+    )
+    assert failed(tree).startswith("[job-config] ")
+
+
 def test_a_job_that_says_nothing_runs_on_one_host(tmp_path: Path) -> None:
     job = Job.read({"SAGEMAKER_BASE_DIR": str(tmp_path)})
     assert (job.hosts, job.current_host, job.program, job.channels) == (
@@ -255,4 +263,4 @@ def test_a_job_that_says_nothing_runs_on_one_host(tmp_path: Path) -> None:
         None,
         {},
     )
-    assert json.loads(job.variables()["SM_HPS"]) == {}
+    assert json.loads(variables_of(job)["SM_HPS"]) == {}

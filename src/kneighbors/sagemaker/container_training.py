@@ -13,6 +13,7 @@ from types import FrameType
 
 from kneighbors.errors import CorpusRefused, ParameterRefused, StorageError
 from kneighbors.sagemaker.job import Job, base_dir
+from kneighbors.sagemaker.job_variables import variables_of
 from kneighbors.sagemaker.outcome import (
     is_ours,
     reason_of,
@@ -87,7 +88,7 @@ def _fit(job: Job) -> int:
     from kneighbors.sagemaker.settings import TrainingSettings
     from kneighbors.sagemaker.training import train_host
 
-    settings = TrainingSettings.resolve(_arguments(job), {**job.environ, **job.variables()})
+    settings = TrainingSettings.resolve(_arguments(job), {**job.environ, **variables_of(job)})
     report = train_host(settings, say=_say)
     if report is not None:
         sys.stdout.write("".join(line + "\n" for line in report.metric_lines()))

@@ -32,6 +32,7 @@ from typing import IO
 from kneighbors.errors import ParameterRefused, ScriptError, StorageError
 from kneighbors.sagemaker.archives import fetched, unpack_tree
 from kneighbors.sagemaker.job import Job
+from kneighbors.sagemaker.job_variables import arguments_of, variables_of
 from kneighbors.sagemaker.outcome import FAILURE_CHARACTERS, JobFailed
 from kneighbors.storage import Address, translated
 
@@ -87,7 +88,7 @@ def run_script(job: Job) -> int:
     environ = _environment(job)
     if _install(job.code_dir, program, environ) is Ended.STOPPED:
         return _EXIT_TERMINATED
-    command = _command(job.code_dir, program, job.arguments())
+    command = _command(job.code_dir, program, arguments_of(job))
     ended = _run(command, job.code_dir, environ, "ExecuteUserScriptError")
     return _EXIT_TERMINATED if ended is Ended.STOPPED else 0
 
@@ -160,7 +161,7 @@ def _refuse_mpi(job: Job) -> None:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    environ = {**job.environ, **job.variables()}
+    environ = {**job.environ, **variables_of(job)}
     # The script runs elsewhere, where what was relative would be another path.
     paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, [str(job.code_dir), *paths]))
