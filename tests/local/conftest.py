@@ -20,7 +20,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProcess]:
 @pytest.fixture(scope="session")
 def hosting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostingPlane]:
     """A plane for endpoints, whose limits are short; all tests share it."""
-    limits = {"INVOCATION_TIMEOUT_S": "2", "STREAM_TIMEOUT_S": "2", "STARTUP_TIMEOUT_S": "5"}
+    limits = {"INVOCATION_TIMEOUT_S": "2", "STREAM_TIMEOUT_S": "2", "STARTUP_TIMEOUT_S": "4"}
     limits |= {"SERVERLESS_IDLE_S": "1", "WATCH_S": "0.1", "PING_S": "0.2"}
     variables = {f"KNEIGHBORS_LOCAL_{name}": value for name, value in limits.items()}
     with HostingPlane(tmp_path_factory.mktemp("hosting") / "root", **variables) as up:

@@ -7,6 +7,7 @@ import itertools
 import json
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -116,8 +117,10 @@ class HostingPlane:
 
         def settled() -> dict[str, Any] | None:
             found = self.describe(endpoint)
-            busy = found["EndpointStatus"] in ("Creating", "Updating", "Deleting")
-            return None if busy else found
+            if found["EndpointStatus"] not in ("Creating", "Updating", "Deleting"):
+                return found
+            time.sleep(0.05)  # what is asked all the time has less time to settle
+            return None
 
         found: dict[str, Any] = wait_for(settled, f"{endpoint} to settle")
         assert status == found["EndpointStatus"], found.get("FailureReason")
