@@ -93,7 +93,8 @@ def test_another_version_of_a_package_of_ours_hides_it_and_removes_nothing(
 
 def test_scripts_of_2019_find_what_they_import(binaries: Path) -> None:
     script = """
-from sklearn.externals from sagemaker_containers.beta.framework import (
+from sklearn.externals import joblib
+from sagemaker_containers.beta.framework import (
     content_types, encoders, env, modules, transformer, worker)
 prediction = np.array([[0.5, 0.25], [7, 3]])
 for accept in ("application/x-npy", "text/csv", "application/json"):
