@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,22 @@ def test_a_job_that_says_nothing_runs_on_one_host(tmp_path: Path) -> None:
         {},
     )
     assert json.loads(variables_of(job)["SM_HPS"]) == {}
+
+
+def test_the_script_that_comes_with_the_package_leaves_shards_too(tmp_path: Path) -> None:
+    tree = JobTree(tmp_path / "ml")
+    tree.hosts("algo-2", ["algo-1", "algo-2"])
+    np.save(tree.channel("train", split=True) / "part.npy", X)
+    script = files("kneighbors.sagemaker") / "entry_point" / "sklearn_nearest_neighbors.py"
+    archive = tree.script(script.read_text())
+    tree.hyperparameters(
+        sagemaker_program="script.py",
+        sagemaker_submit_directory=str(archive),
+        n_neighbors="4",
+        checkpoint_dir=str(tmp_path / "kept"),
+    )
+    done = tree.run()
+    assert done.code == 0, done.err
+    assert "rows=60;" in done.out.splitlines()
+    assert [path.name for path in tree.model.iterdir()] == ["shard-algo-2"]
+    assert [path.name for path in (tmp_path / "kept" / "shard-algo-2").iterdir()] == ["index"]

@@ -35,19 +35,23 @@ def parse_arguments(arguments=None):
         )
     parser.add_argument("--seed", help="seed of what the fit samples")
     parser.add_argument("--overwrite", help="true to replace an artifact")
+    parser.add_argument(
+        *("--checkpoint_dir", "--checkpoint-dir"), help="what an interrupted job goes on from"
+    )
     return vars(parser.parse_args(arguments))
 
 
 def main():
     """Read the corpus, save the artifact, print one metric a line."""
     # Here, since hosting needs none of it.
-    from kneighbors.sagemaker.training import TrainingSettings, train
+    from kneighbors.sagemaker.training import TrainingSettings, train_host
 
     try:
-        report = train(TrainingSettings.resolve(parse_arguments(), os.environ))
+        report = train_host(TrainingSettings.resolve(parse_arguments(), os.environ), say=print)
     except KNeighborsError as error:
         sys.exit(f"error: [{error.code}] {error}")
-    for line in report.metric_lines():
+    # Of several hosts, one may have nothing to fit.
+    for line in report.metric_lines() if report else ():
         print(line)
 
 
