@@ -95,7 +95,7 @@ def test_scripts_of_2019_find_what_they_import(binaries: Path) -> None:
     script = """
 from sklearn.externals import joblib
 from sagemaker_containers.beta.framework import (
-    content_types, encoders, env, modules, transformer, worker)
+    content_types, encoders, env, errors, modules, transformer, worker)
 import io, numpy as np
 prediction = np.array([[0.5, 0.25], [7, 3]])
 for accept in ("application/x-npy", "text/csv", "application/json"):
