@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aws.environments import ROOT, STOCK, overlay, plain_variables
@@ -47,12 +48,18 @@ class Host:
         What its processes write.
     invocations : str
         Where queries go.
+    pid : int
+        Of the process that was started.
+    start_s : float
+        Seconds from its start to the first ping that found it ready.
     """
 
     name: str
     port: int
     log: Path
     invocations: str = "/invocations"
+    pid: int = 0
+    start_s: float = 0.0
 
     def request(
         self,
@@ -114,6 +121,7 @@ def running(
 ) -> Iterator[Host]:
     """Run a server in a process group of its own, and end the whole group afterwards."""
     host = Host(name, port, folder / "log.txt", invocations)
+    began = time.monotonic()
     with host.log.open("wb") as log:
         process = subprocess.Popen(
             list(command), env=dict(environment), cwd=folder, start_new_session=True,
@@ -129,7 +137,7 @@ def running(
 
     try:
         wait_for(answers, f"{name}, which says: {host.log}", START_S)
-        yield host
+        yield replace(host, pid=process.pid, start_s=time.monotonic() - began)
     finally:
         end_group(process)
 

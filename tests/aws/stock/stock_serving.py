@@ -5,6 +5,7 @@ the user's functions, each in place of a default one, called by Flask, loaded by
 that a worker gets.
 """
 
+import importlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +17,10 @@ _app: list[Any] = []
 
 def _load() -> Any:
     serving = env.ServingEnv()
-    script = modules.import_module(serving.module_dir, serving.module_name)
+    try:  # what starts gunicorn has installed it
+        script = importlib.import_module(serving.module_name)
+    except ImportError:
+        script = modules.import_module(serving.module_dir, serving.module_name)
     handlers = {name: getattr(script, name) for name in HANDLERS if hasattr(script, name)}
     user = transformer.Transformer(**handlers)
     user.initialize()
