@@ -26,6 +26,7 @@ from kneighbors.sagemaker.transform import TransformJob, transform, transform_ar
 from kneighbors.sagemaker.upload import ensure_bucket
 from support.cli_artifacts import make_corpus, save_artifact
 from support.local_plane import PlaneProcess
+from support.server_process import wait_for
 
 ROLE = "arn:aws:iam::123456789012:role/KNeighborsLocal"
 QUERIES = np.random.default_rng(5).normal(size=(6, 5)).astype(np.float32)
@@ -221,9 +222,10 @@ def test_a_deployment_that_fails_shows_the_log_and_leaves_nothing(
     with pytest.raises(DeploymentFailed) as caught:
         deploy(deployment("broken", wines, entry_point=str(script), startup_timeout_s=60), aws)
     assert caught.value.code == "deployment-failed"
-    assert any("broken on purpose" in line for line in caught.value.log_lines)
-    assert not any("/ping" in line for line in caught.value.log_lines)
-    assert resources(aws, "broken") == []
+    lines = "\n".join(caught.value.log_lines)
+    assert "broken on purpose" in lines
+    assert "/ping" not in lines
+    wait_for(lambda: resources(aws, "broken") == [], "the endpoint to be gone")
 
 
 @pytest.mark.slow
@@ -250,7 +252,7 @@ def test_an_endpoint_that_answers_wrongly_is_removed(
     with pytest.raises(DeploymentFailed) as caught:
         deploy(deployment("liar", wines), aws)
     assert caught.value.code == "smoke-test"
-    assert resources(aws, "liar") == []
+    wait_for(lambda: resources(aws, "liar") == [], "the endpoint to be gone")
 
 
 @pytest.mark.slow
@@ -286,6 +288,7 @@ def test_several_variants_are_each_tried(
     delete(aws, find_removal(aws, "both"), artifacts=True)
 
 
+@pytest.mark.slow
 def test_a_transform_job_answers_files_and_its_model_is_removed(aws: Aws, wines: Path) -> None:
     bucket = "sagemaker-us-east-1-123456789012"
     ensure_bucket(aws, bucket, create=True)

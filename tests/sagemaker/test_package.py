@@ -118,7 +118,7 @@ np.save("corpus.npy", np.eye(3))
 report = train(TrainingSettings(train="corpus.npy", model_dir=Path("M")))
 with contextlib.redirect_stdout(io.StringIO()):
     code = run(["--help"])
-print(json.dumps([report.n_samples, code]))
+print(json.dumps([report.rows, code]))
 """
     assert alone(folder, program) == [3, 0]
 

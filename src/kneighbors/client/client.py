@@ -130,10 +130,8 @@ class Client:
         ----------
         name : str
             Of the endpoint.
-        region, profile : str, optional
+        region, profile, endpoint_url : str, optional
             By default what boto3 finds.
-        endpoint_url : str, optional
-            Address of SageMaker's runtime, where it is not AWS's own.
         variant : str, optional
             The production variant that answers; by default they take turns, by their weights.
         timeout, connect_timeout, max_body_bytes, max_rows, pool_size
@@ -143,8 +141,6 @@ class Client:
         ------
         ParameterRefused
             With code ``endpoint-name``, ``region-missing`` or ``profile-unknown``.
-        MissingExtra
-            If boto3 is not installed.
         """
         access = Access(region=region, endpoint_url=endpoint_url, profile=profile)
         client = cls.__new__(cls)

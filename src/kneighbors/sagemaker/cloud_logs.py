@@ -15,7 +15,7 @@ _STREAMS = 4
 _HEALTH_CHECK = re.compile(r"\bGET\b.*/ping\b")
 
 
-def tail(aws: Aws, group: str, prefix: str = "", n_lines: int = 40) -> list[str]:
+def tail(aws: Aws, group: str, prefix: str = "", n_lines: int = 100) -> list[str]:
     """Return the last lines of a log group, oldest first; none where they cannot be read.
 
     Lines about health checks are left out.
@@ -27,7 +27,7 @@ def tail(aws: Aws, group: str, prefix: str = "", n_lines: int = 40) -> list[str]
         Such as ``"/aws/sagemaker/Endpoints/wines"``.
     prefix : str, default=""
         What the names of the streams begin with.
-    n_lines : int, default=40
+    n_lines : int, default=100
     """
     # What is wrong has a name already; that its logs cannot be read is no reason to hide it.
     with suppress(KNeighborsError):
