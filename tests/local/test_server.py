@@ -171,8 +171,8 @@ def test_a_connection_stays_open_for_the_next_request(plane: PlaneProcess) -> No
 def test_a_body_in_chunks_is_understood(plane: PlaneProcess) -> None:
     [answer] = exchange(
         plane.port,
-        b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: SageMaker.MakeWine\r\nConnection: close\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: SageMaker.MakeWine\r\n"
+        b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
     )
     assert b"no operation MakeWine" in answer.body
 

@@ -18,7 +18,6 @@ WSGI = Any
 class Inside:
     """moto's application and the classes and states that the plane reaches into."""
 
-    version: str
     app: WSGI
     request_handler: Any
     s3: Any
@@ -26,7 +25,6 @@ class Inside:
     key: Any
     multipart: Any
     key_store: Any
-    delete_marker: Any
     iam: Any
     sts: Any
     log_group: Any
@@ -52,12 +50,11 @@ def load(account: str, region: str) -> Inside:
     try:
         from moto.iam.models import iam_backends
         from moto.logs.models import LogGroup, LogStream, logs_backends
-        from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, FakeMultipart, s3_backends
+        from moto.s3.models import FakeBucket, FakeKey, FakeMultipart, s3_backends
         from moto.s3.utils import _VersionedKeyStore
         from moto.sts.models import sts_backends
 
         found = Inside(
-            version=moto.__version__,
             app=werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app),
             request_handler=werkzeug_app.MotoRequestHandler,
             s3=s3_backends[account]["aws"],
@@ -65,7 +62,6 @@ def load(account: str, region: str) -> Inside:
             key=FakeKey,
             multipart=FakeMultipart,
             key_store=_VersionedKeyStore,
-            delete_marker=FakeDeleteMarker,
             iam=iam_backends[account]["aws"],
             sts=sts_backends[account]["aws"],
             log_group=LogGroup,

@@ -97,6 +97,7 @@ def _handler(base: Any) -> Any:
         timeout = _IDLE_S
         wbufsize = -1
         disable_nagle_algorithm = True
+        environ: Any = None
 
         def run_wsgi(self) -> None:
             # `Expect: 100-continue` has been answered where the headers were parsed.
