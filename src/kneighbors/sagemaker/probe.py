@@ -29,9 +29,9 @@ class Probe:
         Rows that were scored from the original vectors, as a share of all, on average.
     query_ms : dict of str to float
         ``median`` and ``p99`` in milliseconds, and ``queries``, how many there were.
-    nearest, farthest : ndarray of shape (queries,), dtype float64
-        Distances to the first and to the last of the neighbours that each query has beside itself;
-        empty for a corpus of one row.
+    nearest, farthest : ndarray of up to 200 float64
+        Distances to the first and to the last of the neighbours that each row of the sample has
+        beside itself; empty for a corpus of one row.
     """
 
     candidates_share: float
@@ -81,7 +81,8 @@ def probe_index(
 
     Notes
     -----
-    Up to 200 queries, or as many as three seconds allow, but ten at least.
+    Up to 200 queries, or as many as three seconds allow, but ten at least; for the distances, all
+    200 together.
     """
     n_samples = index.n_samples
     wanted = min(_QUERIES, n_samples)
@@ -100,12 +101,12 @@ def probe_index(
             break
     milliseconds = np.array(times) * 1e3
     scored = (rows.taken - before) / len(times)
-    asked = chosen[: len(times)]
     n_others = min(n_neighbors, n_samples - 1)
     distances = np.empty((0, 1))
     if n_others:
-        queries: Any = rows.X[asked]
-        distances, _ = index.kneighbors(queries, n_others, exclude=list(asked[:, np.newaxis]))
+        # Of all that were chosen, however many there was time to ask alone: the same every time.
+        queries: Any = rows.X[chosen]
+        distances, _ = index.kneighbors(queries, n_others, exclude=list(chosen[:, np.newaxis]))
     return Probe(
         candidates_share=scored / n_samples,
         query_ms={
