@@ -54,9 +54,10 @@ class Pipe:
         self._thread.start()
 
     def stop(self) -> None:
-        """Feed no more."""
+        """Feed no more; there need not have been a start."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _path(self, epoch: int) -> Path:
         return self._folder / f"{self._channel['ChannelName']}_{epoch}"
