@@ -105,6 +105,14 @@ def test_a_command_is_asked_to_end_before_it_is_killed(plane: Plane) -> None:
     assert ["ready", "saved"] == box.log.lines
 
 
+def test_a_command_that_has_hardly_started_can_be_ended(plane: Plane) -> None:
+    for command in (("python", "-c", "import time; time.sleep(600)"), ("sh", "-c", "sleep 600")):
+        for wait_s in (0.0, 0.02, 0.05, 0.1):
+            box = Box(plane, *command)
+            box.container.wait(wait_s)
+            assert 143 == box.container.stop(20)
+
+
 def test_what_a_shell_waits_for_is_asked_as_well(plane: Plane) -> None:
     script = (
         "import signal, sys, time; "

@@ -21,6 +21,7 @@ from contextlib import suppress
 
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.05
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
@@ -28,8 +29,10 @@ def main(arguments: list[str]) -> int:
     control, whom, command = int(arguments[0]), arguments[1], arguments[2:]
     os.set_inheritable(control, False)
     _adopt_orphans()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)  # only the pipe says when to stop
+    # A signal for the command that comes before its exec waits, and is not ignored.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -48,10 +51,11 @@ def _start(command: list[str]) -> int:
         return child
     try:
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in (*_STOPS, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec hands that on
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         os.execvp(command[0], command)  # noqa: S606
     except OSError as error:
         os.write(2, f"Cannot run {command[0]!r}: {error.strerror}.\n".encode())
@@ -76,8 +80,15 @@ def _watch(child: int, control: int, woken: int, is_group: bool) -> int:
             if not orders or b"K" in orders:
                 return 128 + signal.SIGKILL if code is None else code
             is_stopping = True
-            with suppress(ProcessLookupError, PermissionError):
-                (os.killpg if is_group else os.kill)(child, signal.SIGTERM)
+            _ask_to_end(child, is_group)
+
+
+def _ask_to_end(child: int, is_group: bool) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        if is_group and os.getpgid(child) == child:
+            os.killpg(child, signal.SIGTERM)
+        else:  # which is no group yet just after its start
+            os.kill(child, signal.SIGTERM)
 
 
 def _reap(child: int) -> int | None:
