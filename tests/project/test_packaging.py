@@ -124,6 +124,7 @@ def test_each_requirement_has_a_lower_bound_and_no_upper_one(project: dict[str, 
     extras = dict(project["optional-dependencies"])
     del extras["all"]
     rows = [*project["dependencies"], *(row for rows in extras.values() for row in rows)]
+    rows = [row for row in rows if not row.startswith("kneighbors[")]  # an extra of its own
     assert [row for row in rows if row.count(">=") != 1 or "<" in row or "==" in row] == []
 
 

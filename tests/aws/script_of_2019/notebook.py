@@ -3,8 +3,9 @@
 import json
 
 import numpy as np
-import sagemaker
 from sagemaker.sklearn import SKLearn
+
+import sagemaker
 
 session = sagemaker.Session()
 role = sagemaker.get_execution_role()
