@@ -19,7 +19,7 @@ STARTUP_TIMEOUT_S = 480
 DOWNLOAD_TIMEOUT_S = 600
 
 
-class DeploymentFailed(Exception):
+class FleetFailed(Exception):
     """A fleet that cannot be brought up.
 
     Parameters

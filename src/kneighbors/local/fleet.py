@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kneighbors.local.deployment import DeploymentFailed, DeploymentPlan, VariantPlan
+from kneighbors.local.deployment import DeploymentPlan, FleetFailed, VariantPlan
 from kneighbors.local.runtime_faults import refused
 from kneighbors.local.serverless import ServerlessVariant
 from kneighbors.local.variant import Variant
@@ -62,13 +62,13 @@ class Fleet:
 
         Raises
         ------
-        DeploymentFailed
+        FleetFailed
             If one of them cannot be; nothing is left running.
         """
         try:
             for variant in self.variants:
                 variant.start()
-        except DeploymentFailed:
+        except FleetFailed:
             self.close(0.0, 0.0)
             raise
         threading.Thread(target=self._watch, name=f"watch {self._endpoint}", daemon=True).start()
@@ -103,7 +103,7 @@ class Fleet:
 
         Raises
         ------
-        DeploymentFailed
+        FleetFailed
             If a variant cannot grow; those before it have changed.
         """
         for variant, plan in zip(self.variants, variants, strict=True):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kneighbors.local.async_calls import AsyncCalls
-from kneighbors.local.deployment import DeploymentFailed, DeploymentPlan, VariantPlan
+from kneighbors.local.deployment import DeploymentPlan, FleetFailed, VariantPlan
 from kneighbors.local.fleet import Fleet
 from kneighbors.local.hosting_settings import HostingSettings
 
@@ -108,7 +108,7 @@ class Hosting:
     def _create(self, endpoint: str, plan: DeploymentPlan, failure: str | None) -> None:
         try:
             fleet = self._brought_up(endpoint, plan)
-        except DeploymentFailed as error:
+        except FleetFailed as error:
             self._note(endpoint, "Failed", FailureReason=error.reason)
             return
         self._serve(endpoint, fleet, failure)
@@ -116,7 +116,7 @@ class Hosting:
     def _update(self, endpoint: str, plan: DeploymentPlan) -> None:
         try:
             fleet = self._brought_up(endpoint, plan)
-        except DeploymentFailed as error:
+        except FleetFailed as error:
             self._note(endpoint, "InService", FailureReason=error.reason)
             return
         old = self._fleets[endpoint]
@@ -128,7 +128,7 @@ class Hosting:
         before = fleet.plan.variants
         try:
             fleet.scale(variants)
-        except DeploymentFailed as error:
+        except FleetFailed as error:
             fleet.scale(before)
             self._serve(endpoint, fleet, error.reason)
             return

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kneighbors.local.deployment import DeploymentFailed, VariantPlan
+from kneighbors.local.deployment import FleetFailed, VariantPlan
 from kneighbors.local.images import UnknownImage
 from kneighbors.local.model_data import place
 from kneighbors.local.multi_model import LoadedModels
@@ -111,7 +111,7 @@ class Instance:
 
         Raises
         ------
-        DeploymentFailed
+        FleetFailed
             If one cannot be started, ends, or is not well in time; nothing is left running.
         """
         timeout_s = startup_timeout_s or self._plan.startup_timeout_s
@@ -263,7 +263,7 @@ class Instance:
         try:
             served = Served(self._plane, self._label(number), definition, home, self._log)
         except UnknownImage as error:
-            raise DeploymentFailed(str(error)) from error
+            raise FleetFailed(str(error)) from error
         if is_many:
             self._models = LoadedModels(self._plane, self._endpoint, served, self.fault)
         return served
@@ -284,13 +284,13 @@ class Instance:
             if code is not None:
                 raise self._not_well(served, f" Its process ended with exit code {code}.")
             if stop.is_set():
-                raise DeploymentFailed("The control plane was stopped before it was ready.")
+                raise FleetFailed("The control plane was stopped before it was ready.")
             if time.monotonic() > deadline:
                 raise self._not_well(served, "")
             stop.wait(wait_s)
 
-    def _not_well(self, served: Served, why: str) -> DeploymentFailed:
-        return DeploymentFailed(
+    def _not_well(self, served: Served, why: str) -> FleetFailed:
+        return FleetFailed(
             f"The {served.label} container for production variant {self._plan.name} did not pass "
             f"the ping health check. Please check CloudWatch logs for this endpoint.{why}"
         )

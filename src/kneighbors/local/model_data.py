@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kneighbors.local.archives import ArchiveRefused, unpack
-from kneighbors.local.deployment import DeploymentFailed
+from kneighbors.local.deployment import FleetFailed
 from kneighbors.local.objects import split_s3
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def place(objects: Objects, container: dict[str, Any], home: Path, label: str) -
 
     Raises
     ------
-    DeploymentFailed
+    FleetFailed
         If there is nothing at the address, or what is there cannot be unpacked.
     """
     base = home / "opt/ml"
@@ -50,7 +50,7 @@ def place_archive(objects: Objects, url: str, target: Path, label: str) -> None:
     try:
         unpack(archive, target)
     except ArchiveRefused as error:
-        raise DeploymentFailed(
+        raise FleetFailed(
             f'Failed to extract model data archive for container "{label}" from URL "{url}". '
             "Please ensure that the object located at the URL is a valid tar.gz archive: "
             f"{error}."
@@ -75,7 +75,7 @@ def _place_source(objects: Objects, source: dict[str, Any], target: Path, label:
     for key in found:
         parts = key[len(prefix) :].split("/")
         if any(part in ("", ".", "..") for part in parts):
-            raise DeploymentFailed(
+            raise FleetFailed(
                 f'Failed to download model data for container "{label}" from URL "{url}": the '
                 f"object {key!r} has a name that no file below a directory can have."
             )
@@ -90,9 +90,9 @@ def _download(objects: Objects, url: str, path: Path, label: str) -> None:
         raise not_downloaded(url, label) from None
 
 
-def not_downloaded(url: str, label: str) -> DeploymentFailed:
+def not_downloaded(url: str, label: str) -> FleetFailed:
     """Return the failure of an address where nothing is."""
-    return DeploymentFailed(
+    return FleetFailed(
         f'Failed to download model data for container "{label}" from URL: "{url}". Please ensure '
         "that there is an object located at the URL and that the role passed to CreateModel has "
         "permissions to download the object."

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kneighbors.local.deployment import DeploymentFailed
+from kneighbors.local.deployment import FleetFailed
 from kneighbors.local.model_data import place_archive
 from kneighbors.local.objects import split_s3
 from kneighbors.local.runtime_faults import model_error, not_ready, refused
@@ -151,7 +151,7 @@ class LoadedModels:
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             place_archive(self._plane.objects, url, folder, target)
-        except DeploymentFailed as error:
+        except FleetFailed as error:
             shutil.rmtree(folder.parent, ignore_errors=True)
             self._forget(target)
             raise refused(error.reason) from error

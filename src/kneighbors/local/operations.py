@@ -58,7 +58,8 @@ def perform(plane: Plane, name: str, request: Request) -> dict[str, Any]:
             f"kneighbors local does not implement {name}. It implements: {known}.",
         )
     check(model.operation_model(name), request)
-    return plain(OPERATIONS[name](plane, request) or {})
+    answer: dict[str, Any] = plain(OPERATIONS[name](plane, request) or {})
+    return answer
 
 
 @cache

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from kneighbors.local.deployment import DeploymentFailed, VariantPlan
+from kneighbors.local.deployment import FleetFailed, VariantPlan
 from kneighbors.local.runtime_faults import model_error, throttled
 from kneighbors.local.variant import Variant
 
@@ -93,6 +93,6 @@ class ServerlessVariant(Variant):
             return
         try:
             self._add(1)
-        except DeploymentFailed as error:
+        except FleetFailed as error:
             said = error.reason.encode()
             raise model_error(self._plane, self._endpoint, "primary", 0, said) from error

@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-_NUMBERS = {"integer": int, "long": int, "float": (int, float), "double": (int, float)}
+_NUMBERS: dict[str, tuple[type, ...]] = {
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+}
 
 
 def faults_of(shape: Any, value: Any, path: str = "") -> list[str]:

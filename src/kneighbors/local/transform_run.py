@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kneighbors.local.channels import InputRefused, Source, sources_of
-from kneighbors.local.deployment import DeploymentFailed, VariantPlan
+from kneighbors.local.deployment import FleetFailed, VariantPlan
 from kneighbors.local.faults import Fault
 from kneighbors.local.instance import Instance, Message
 from kneighbors.local.job_failures import CLOSED, JobFailed, short
@@ -56,7 +56,7 @@ def run_transform_job(plane: Plane, name: str, task: Task) -> None:
         plane.records.update(KIND, name, {"TransformStartTime": time.time()})
         run.transform()
         _end(plane, name, "Stopped" if task.stop.is_set() else "Completed")
-    except (JobFailed, InputRefused, DeploymentFailed) as error:
+    except (JobFailed, InputRefused, FleetFailed) as error:
         is_stopped = task.stop.is_set() and not task.is_closing
         _end(plane, name, "Stopped" if is_stopped else "Failed", str(error))
     except Exception as error:

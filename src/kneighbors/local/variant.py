@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kneighbors.local.deployment import DeploymentFailed, VariantPlan
+from kneighbors.local.deployment import FleetFailed, VariantPlan
 from kneighbors.local.instance import Instance
 from kneighbors.local.runtime_faults import unavailable
 
@@ -68,7 +68,7 @@ class Variant:
 
         Raises
         ------
-        DeploymentFailed
+        FleetFailed
             If one cannot be; none is left running.
         """
         self._add(self.plan.count)
@@ -114,7 +114,7 @@ class Variant:
 
         Raises
         ------
-        DeploymentFailed
+        FleetFailed
             If more instances cannot be brought up; there are as many as before.
         """
         more = plan.count - self.plan.count
@@ -185,7 +185,7 @@ class Variant:
             try:
                 self._add(1)
                 return
-            except DeploymentFailed as error:
+            except FleetFailed as error:
                 LOG.warning("endpoint %s: %s", self._endpoint, error.reason)
             self._stop.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -199,18 +199,18 @@ class Variant:
 
 def _start(
     instances: Sequence[Instance], stop: threading.Event, timeout_s: float | None
-) -> DeploymentFailed | None:
+) -> FleetFailed | None:
     """Start instances at the same time; return why the first of them failed."""
-    failures: list[DeploymentFailed | None] = [None] * len(instances)
+    failures: list[FleetFailed | None] = [None] * len(instances)
 
     def start(place: int) -> None:
         try:
             instances[place].start(stop, timeout_s)
-        except DeploymentFailed as error:
+        except FleetFailed as error:
             failures[place] = error
         except Exception as error:
             LOG.exception("an instance could not be started")
-            failures[place] = DeploymentFailed(f"The instance could not be started: {error}.")
+            failures[place] = FleetFailed(f"The instance could not be started: {error}.")
 
     _at_once([partial(start, place) for place in range(len(instances))])
     return next((error for error in failures if error is not None), None)
