@@ -252,3 +252,14 @@ def pid_of(hosting: HostingPlane, endpoint: str) -> int | None:
         return int(hosting.ask(endpoint, "version")["pid"])
     except (hosting.runtime.exceptions.ServiceUnavailable, hosting.runtime.exceptions.ModelError):
         return None
+
+
+def test_an_endpoint_says_what_is_wrong_with_its_archive(hosting: HostingPlane) -> None:
+    url = hosting.upload(archive({"../outside": "x"}))
+    endpoint = hosting.endpoint({"ModelName": hosting.model(ModelDataUrl=url)}, wait=False)
+    expected = (
+        f'Failed to extract model data archive for container "container_1" from URL "{url}". '
+        "Please ensure that the object located at the URL is a valid tar.gz archive. "
+        "Expected plain files and directories, got a name that leads elsewhere: '../outside'."
+    )
+    assert expected == hosting.wait(endpoint, "Failed")["FailureReason"]

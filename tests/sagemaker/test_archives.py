@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from collections.abc import Callable
@@ -56,7 +57,9 @@ def test_files_come_out_with_their_bytes_and_harmless_modes(tmp_path: Path) -> N
         named("/etc/evil"),
         named("a\\..\\evil"),
         named("folder/file-0"),
-        named("FOLDER/FILE-0"),
+        named("./folder/file-0"),
+        named("folder/file-0/below"),
+        named("folder"),
         of_kind(tarfile.SYMTYPE, "/etc/passwd"),
         of_kind(tarfile.SYMTYPE, "file-0"),
         of_kind(tarfile.LNKTYPE, "folder/file-0"),
@@ -81,6 +84,22 @@ def test_a_bomb_is_refused_before_it_is_written(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as refused:
         unpack_tree(tmp_path / "a.tar.gz", tmp_path / "out", max_bytes=1 << 20)
     assert refused.value.code == "archive-too-large"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tar.gz"}
+
+
+def test_by_default_the_disk_limits_what_comes_out(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("huge")
+    header.size = 1 << 60
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT)))
+    with pytest.raises(StorageError) as refused:
+        unpack_tree(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert refused.value.code == "archive-too-large"
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.tar.gz", named("x" * 300))
+    with pytest.raises(StorageError):
+        unpack_tree(tmp_path / "a.tar.gz", tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"a.tar.gz"}
 
 

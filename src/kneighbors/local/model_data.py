@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kneighbors.local.archives import ArchiveRefused, unpack
+from kneighbors.errors import StorageError
 from kneighbors.local.deployment import FleetFailed
 from kneighbors.local.objects import split_s3
+from kneighbors.sagemaker.archives import unpack_tree
 
 if TYPE_CHECKING:
     from kneighbors.local.objects import Objects
@@ -48,12 +49,12 @@ def place_archive(objects: Objects, url: str, target: Path, label: str) -> None:
     archive = target.parent / f".{target.name}.tar.gz"
     _download(objects, url, archive, label)
     try:
-        unpack(archive, target)
-    except ArchiveRefused as error:
+        unpack_tree(archive, target)
+    except StorageError as error:
         raise FleetFailed(
             f'Failed to extract model data archive for container "{label}" from URL "{url}". '
-            "Please ensure that the object located at the URL is a valid tar.gz archive: "
-            f"{error}."
+            "Please ensure that the object located at the URL is a valid tar.gz archive. "
+            f"{error.message}"
         ) from error
     finally:
         archive.unlink(missing_ok=True)

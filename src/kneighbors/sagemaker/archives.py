@@ -1,4 +1,4 @@
-"""Archives of whole trees, unpacked without trust: the code of a job, the models of several hosts.
+"""Archives of whole trees, unpacked without trust: a job's code, a model, the models of hosts.
 
 Members are read as streams and written one by one. Links, devices, names that lead elsewhere and
 names that come twice are refused, before any of it is at its place.
@@ -16,8 +16,12 @@ from pathlib import Path, PurePosixPath
 from kneighbors.errors import StorageError
 from kneighbors.storage import Address, open_store, translated
 
-_MOST_MEMBERS = 20_000
+#: More members than any model has; each costs an inode.
+_MOST_MEMBERS = 200_000
+#: Room that is left on the disk, for whatever runs with the files.
+_RESERVE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 20
+_DOUBLED = "a name that came before"
 
 
 def fetched(address: str, folder: Path) -> Path:
@@ -43,7 +47,7 @@ def fetched(address: str, folder: Path) -> Path:
     return path
 
 
-def unpack_tree(archive: Path, folder: Path, *, max_bytes: int) -> None:
+def unpack_tree(archive: Path, folder: Path, *, max_bytes: int | None = None) -> None:
     """Unpack a ``.tar.gz``: all of it appears in `folder`, or none.
 
     Parameters
@@ -52,8 +56,8 @@ def unpack_tree(archive: Path, folder: Path, *, max_bytes: int) -> None:
         A file.
     folder : Path
         New, or empty; its parent must exist.
-    max_bytes : int
-        Most bytes of all files together.
+    max_bytes : int, optional
+        Most bytes of all files together; by default what the disk has room for.
 
     Raises
     ------
@@ -63,6 +67,8 @@ def unpack_tree(archive: Path, folder: Path, *, max_bytes: int) -> None:
         the system refuses.
     """
     with translated(folder):
+        if max_bytes is None:
+            max_bytes = max(shutil.disk_usage(folder.parent).free - _RESERVE_BYTES, 0)
         growing = Path(tempfile.mkdtemp(prefix=".kneighbors-", dir=folder.parent))
         try:
             with translated(archive):
@@ -89,13 +95,17 @@ def _unpack(archive: Path, folder: Path, max_bytes: int) -> None:
                 name = _safe_name(member, where)
                 if name is None:
                     continue
-                if name.casefold() in seen and not member.isdir():
-                    raise _unsafe(where, member.name, "a name that came before")
-                seen.add(name.casefold())
+                if name in seen and not member.isdir():
+                    raise _unsafe(where, member.name, _DOUBLED)
+                seen.add(name)
                 left -= member.size
                 if left < 0 or len(seen) > _MOST_MEMBERS:
                     raise _too_large(where, max_bytes)
-                _write(members, member, folder / name)
+                try:
+                    _write(members, member, folder / name)
+                except (FileExistsError, NotADirectoryError):
+                    # In other case on some disks, or a file where a directory is to be.
+                    raise _unsafe(where, member.name, _DOUBLED) from None
             # Only the end of the stream tells whether all of it was right.
             while chunk := stream.read(_CHUNK_BYTES):
                 left -= len(chunk)

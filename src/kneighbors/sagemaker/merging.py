@@ -9,7 +9,6 @@ same. The vectors are never all in memory; each block's checksum is compared as 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -133,7 +132,7 @@ def _open(shard: str, stack: ExitStack) -> list[_Found]:
         is_directory = path.is_dir() or not path.exists()
     if not is_directory:
         unpacked = room / "unpacked"
-        unpack_tree(path, unpacked, max_bytes=shutil.disk_usage(room).free)
+        unpack_tree(path, unpacked)
         path = unpacked
     with translated(path):
         below = [entry.name for entry in path.iterdir() if entry.name.startswith(PREFIX)]
