@@ -13,12 +13,12 @@ import pytest
 import kneighbors
 from kneighbors.errors import KNeighborsError, ParameterRefused, ServiceError
 from kneighbors.sagemaker import smoke
+from kneighbors.sagemaker.cloud_logs import ContainersFailed
 from kneighbors.sagemaker.deletion import delete, find_removal
 from kneighbors.sagemaker.deploy import (
     Access,
     Aws,
     Deployment,
-    DeploymentFailed,
     Variant,
     deploy,
 )
@@ -219,7 +219,7 @@ def test_a_deployment_that_fails_shows_the_log_and_leaves_nothing(
     script.write_text(
         "import os, sys\nprint('broken on purpose', file=sys.stderr, flush=True)\nos._exit(3)\n"
     )
-    with pytest.raises(DeploymentFailed) as caught:
+    with pytest.raises(ContainersFailed) as caught:
         deploy(deployment("broken", wines, entry_point=str(script), startup_timeout_s=60), aws)
     assert caught.value.code == "deployment-failed"
     lines = "\n".join(caught.value.log_lines)
@@ -234,7 +234,7 @@ def test_an_update_that_fails_leaves_what_was_served(aws: Aws, wines: Path, tmp_
     before = resources(aws, "steady")
     script = tmp_path / "broken.py"
     script.write_text("import os\nos._exit(3)\n")
-    with pytest.raises(DeploymentFailed, match="serves what it served"):
+    with pytest.raises(ContainersFailed, match="serves what it served"):
         deploy(deployment("steady", wines, entry_point=str(script), update=True), aws)
     assert before == resources(aws, "steady")
     found = aws.call("sagemaker", "DescribeEndpoint", EndpointName="steady")
@@ -249,7 +249,7 @@ def test_an_endpoint_that_answers_wrongly_is_removed(
     other = save_artifact(tmp_path / "other", metric="euclidean")
     wrong = smoke.Probe.of(other)
     monkeypatch.setattr(smoke.Probe, "of", lambda path: wrong)
-    with pytest.raises(DeploymentFailed) as caught:
+    with pytest.raises(ContainersFailed) as caught:
         deploy(deployment("liar", wines), aws)
     assert caught.value.code == "smoke-test"
     wait_for(lambda: resources(aws, "liar") == [], "the endpoint to be gone")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kneighbors.cli.archive_options import bucket_option, contents_options, image_option
 from kneighbors.cli.console import progress_bars, remark, write_json, write_line
 from kneighbors.cli.targets import Target, pairs, resolve, role_option, target_options
-from kneighbors.errors import ServiceError
 
 if TYPE_CHECKING:
     from kneighbors.sagemaker.deploy import Deployed
@@ -44,22 +44,10 @@ _BUCKET_PATH = "-"
 @click.option("--instance-type", metavar="TYPE", help="ml.m5.large by default.")
 @click.option("--instances", type=int, default=1, metavar="N", help="1 by default.")
 @role_option
-@click.option("--bucket", metavar="NAME", help="For the archive; by default the one of the SDK.")
+@bucket_option
 @click.option("--prefix", default="kneighbors", metavar="KEY", help="What keys begin with.")
-@click.option("--image", metavar="URI", help="By default AWS's scikit-learn image of the region.")
-@click.option(
-    "--front",
-    type=click.Choice(["stock", "ours"]),
-    default="stock",
-    help="Whose web application answers; stock by default.",
-)
-@click.option(
-    "--format",
-    type=click.Choice(["kneighbors", "sklearn"]),
-    default="kneighbors",
-    help="As of `kneighbors package`.",
-)
-@click.option("--entry-point", metavar="SCRIPT", help="Your own handlers: a .py file or a folder.")
+@image_option
+@contents_options
 @click.option("--update", is_flag=True, help="Change the endpoint that is there, blue/green.")
 @click.option(
     "--serverless",
@@ -131,9 +119,6 @@ def command(
     with progress_bars(wanted=True, lines=not as_json) as progress:
         try:
             made = deploy(deployment, aws, wait=not no_wait, timeout_s=timeout, progress=progress)
-        except ServiceError as error:
-            show_log(error)
-            raise
         except KeyboardInterrupt:
             remark(f"See `kneighbors delete {deployment.name}` if you do not want it any more.")
             raise
@@ -141,15 +126,6 @@ def command(
         write_json(made.to_dict())
     else:
         _show(made, target)
-
-
-def show_log(error: ServiceError) -> None:
-    """Write the last lines of the containers to stderr, if the error has some."""
-    lines = getattr(error, "log_lines", ())
-    if lines:
-        remark("The containers' last lines:")
-    for line in lines:
-        remark(f"  {line}")
 
 
 def _deployment(model: str, target: Target, region: str, options: dict[str, Any]) -> Deployment:

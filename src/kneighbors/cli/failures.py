@@ -57,6 +57,11 @@ def report(error: BaseException, *, as_json: bool) -> int:
     if os.environ.get(_DEBUG) == "1":
         traceback.print_exception(error, file=sys.stderr)
     facts = describe(error)
+    lines = getattr(error, "log_lines", ())
+    if lines:
+        sys.stderr.write("The containers' last lines:\n")
+    for line in lines:
+        sys.stderr.write(f"  {line}\n")
     if as_json:
         sys.stdout.write(json.dumps({"error": facts}) + "\n")
         sys.stdout.flush()

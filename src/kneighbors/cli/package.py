@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import click
 
+from kneighbors.cli.archive_options import contents_options
 from kneighbors.cli.console import progress_bars, write_json, write_line
 
 _EPILOG = """\b
@@ -29,19 +30,7 @@ Exit codes: 0 done; 1 the artifact or the output is at fault; 2 wrong usage;
 @click.command(name="package", epilog=_EPILOG)
 @click.argument("model", metavar="M")
 @click.option("--output", required=True, metavar="FILE", help="The model.tar.gz to write.")
-@click.option(
-    "--front",
-    type=click.Choice(["stock", "ours"]),
-    default="stock",
-    help="Whose web application answers; stock by default.",
-)
-@click.option(
-    "--format",
-    type=click.Choice(["kneighbors", "sklearn"]),
-    default="kneighbors",
-    help="Our artifact and this package, or a plain model.joblib that needs nothing of ours.",
-)
-@click.option("--entry-point", metavar="SCRIPT", help="Your own handlers: a .py file or a folder.")
+@contents_options
 @click.option(
     "--sourcedir", metavar="FILE", help="Write the code alone too, as the SDK's sourcedir.tar.gz."
 )

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
+from kneighbors.cli.archive_options import bucket_option, front_option, image_option
 from kneighbors.cli.console import progress_bars, write_json, write_line
-from kneighbors.cli.deploy import show_log
 from kneighbors.cli.targets import resolve, role_option, target_options
-from kneighbors.errors import ServiceError
 
 _EPILOG = """\b
 Examples:
@@ -44,14 +43,9 @@ Exit codes: 0 all answered; 1 AWS, the model or a file is at fault;
 @click.option("--max-concurrency", type=int, metavar="N", help="Requests at once to an instance.")
 @click.option("--max-payload", "max_payload_mb", type=int, metavar="MB", help="Of a request.")
 @role_option
-@click.option("--bucket", metavar="NAME", help="For the archive; by default the one of the SDK.")
-@click.option("--image", metavar="URI", help="By default AWS's scikit-learn image of the region.")
-@click.option(
-    "--front",
-    type=click.Choice(["stock", "ours"]),
-    default="stock",
-    help="Whose web application answers; stock by default.",
-)
+@bucket_option
+@image_option
+@front_option
 @click.option("--keep-model", is_flag=True, help="Leave the model that was made of M.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until it has ended.")
 @click.option("--timeout", type=float, default=3600.0, metavar="S", help="How long to wait; 3600.")
@@ -85,30 +79,20 @@ def command(
     stamp = new_stamp()
     job_name = name or f"{name_of(model)[:40].rstrip('-')}-{stamp}"
     with progress_bars(wanted=True, lines=not as_json) as progress:
-        waiting: dict[str, Any] = {
-            "wait": not no_wait,
-            "timeout_s": timeout,
-            "progress": progress,
-        }
-        try:
-            if Path(model).exists() or model.startswith("s3://"):
-                deployment = Deployment(
-                    name=name_of(model),
-                    variants=(Variant(model),),
-                    role=target.demand_role(role),
-                    region=aws.region,
-                    stamp=stamp,
-                    **making,
-                )
-                job = TransformJob(name=job_name, model=deployment.model_name(0), **options)
-                done = transform_artifact(deployment, job, aws, keep_model=keep_model, **waiting)
-            else:
-                done = transform(
-                    TransformJob(name=job_name, model=model, **options), aws, **waiting
-                )
-        except ServiceError as error:
-            show_log(error)
-            raise
+        waiting: dict[str, Any] = {"wait": not no_wait, "timeout_s": timeout, "progress": progress}
+        if Path(model).exists() or model.startswith("s3://"):
+            deployment = Deployment(
+                name=name_of(model),
+                variants=(Variant(model),),
+                role=target.demand_role(role),
+                region=aws.region,
+                stamp=stamp,
+                **making,
+            )
+            job = TransformJob(name=job_name, model=deployment.model_name(0), **options)
+            done = transform_artifact(deployment, job, aws, keep_model=keep_model, **waiting)
+        else:
+            done = transform(TransformJob(name=job_name, model=model, **options), aws, **waiting)
     if as_json:
         write_json(done.to_dict())
         return

@@ -157,6 +157,17 @@ class Aws:
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
         return answer
 
+    def pages(
+        self, service: str, operation: str, member: str, **parameters: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what an operation lists under a name, page after page; errors as of `call`."""
+        from botocore import xform_name
+
+        paginator = self.client(service).get_paginator(xform_name(operation))
+        with asking(f"{service}:{operation}"):
+            for page in paginator.paginate(**parameters):
+                yield from page.get(member, [])
+
 
 def _session(access: Access) -> Any:
     try:

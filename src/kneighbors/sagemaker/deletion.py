@@ -8,8 +8,8 @@ from typing import Any
 
 from kneighbors.errors import ServiceError
 from kneighbors.sagemaker.aws import Aws, AwsRefusal
-from kneighbors.sagemaker.deploy import describe, wait_for
 from kneighbors.sagemaker.deployment import OWNER_TAG, check_name
+from kneighbors.sagemaker.endpoints import describe, wait_for
 from kneighbors.search.progress import Progress, ignore
 
 __all__ = ["Removal", "delete", "find_removal"]
@@ -57,12 +57,14 @@ def find_removal(aws: Aws, name: str) -> Removal:
     start = name[:40].rstrip("-")
     configs = [
         one["EndpointConfigName"]
-        for one in _pages(aws, "ListEndpointConfigs", "EndpointConfigs", start)
+        for one in aws.pages(
+            "sagemaker", "ListEndpointConfigs", "EndpointConfigs", NameContains=start
+        )
         if _is_owned(aws, one["EndpointConfigArn"], name)
     ]
     models = [
         one["ModelName"]
-        for one in _pages(aws, "ListModels", "Models", start)
+        for one in _listed(aws, "Models", start)
         if _is_owned(aws, one["ModelArn"], name)
     ]
     if found is None and not configs and not models:
@@ -126,14 +128,8 @@ def delete(
     return Removal(name, removal.is_there, removal.configs, models, archives)
 
 
-def _pages(aws: Aws, operation: str, member: str, start: str) -> Iterator[dict[str, Any]]:
-    token: dict[str, str] = {}
-    while True:
-        page = aws.call("sagemaker", operation, NameContains=start, **token)
-        yield from page.get(member, [])
-        if not page.get("NextToken"):
-            return
-        token = {"NextToken": page["NextToken"]}
+def _listed(aws: Aws, kind: str, start: str) -> Iterator[dict[str, Any]]:
+    return aws.pages("sagemaker", f"List{kind}", kind, NameContains=start)
 
 
 def _is_owned(aws: Aws, arn: str, name: str) -> bool:

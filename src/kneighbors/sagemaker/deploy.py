@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kneighbors.errors import KNeighborsError, ParameterRefused, ServiceError
 from kneighbors.sagemaker import cloud_logs, requests, smoke
-from kneighbors.sagemaker.aws import Access, Aws, AwsRefusal
+from kneighbors.sagemaker.aws import Access, Aws
 from kneighbors.sagemaker.deployment import Deployment, Variant
+from kneighbors.sagemaker.endpoints import UNSETTLED, describe, wait_for
 from kneighbors.sagemaker.made import Made
-from kneighbors.sagemaker.package import as_directory, package, script_of
-from kneighbors.sagemaker.upload import ensure_bucket, upload
-from kneighbors.sagemaker.waiting import wait as await_status
+from kneighbors.sagemaker.package import as_directory, script_of
+from kneighbors.sagemaker.upload import upload_all
 from kneighbors.search.progress import Progress, ignore
 
-__all__ = ["Access", "Aws", "Deployed", "Deployment", "DeploymentFailed", "Variant", "deploy"]
-
-_UNSETTLED = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+__all__ = ["Access", "Aws", "Deployed", "Deployment", "Variant", "deploy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +52,6 @@ class Deployed:
         return asdict(self)
 
 
-class DeploymentFailed(ServiceError):
-    """An endpoint never became healthy; what was made for it is removed.
-
-    Parameters
-    ----------
-    code, message, where, hint
-    log_lines : tuple of str
-        The last lines that its containers wrote.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        where: str | None = None,
-        hint: str | None = None,
-        log_lines: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(code, message, where=where, hint=hint)
-        self.log_lines = log_lines
-
-
 def deploy(
     deployment: Deployment,
     aws: Aws,
@@ -106,7 +79,7 @@ def deploy(
 
     Raises
     ------
-    DeploymentFailed
+    ContainersFailed
         ``deployment-failed``, with the last lines of the log. An endpoint that was to be changed
         serves what it served before.
     ServiceError
@@ -119,19 +92,17 @@ def deploy(
     """
     began = time.monotonic()
     before = _present(aws, deployment)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kneighbors-")))
-        made = Made(aws)
-        try:
-            archives = _upload_all(deployment, aws, folder, made, progress)
-            arn = _create_all(deployment, made)
-        except BaseException:
-            made.remove()
-            raise
-        status = "Updating" if deployment.update else "Creating"
-        if wait:
-            status = _settled(deployment, aws, made, before, timeout_s, progress)
-            _try_all(deployment, aws, made, before, timeout_s, progress)
+    made = Made(aws)
+    try:
+        archives = upload_all(deployment, aws, made, progress)
+        arn = _create_all(deployment, made)
+    except BaseException:
+        made.remove()
+        raise
+    status = "Updating" if deployment.update else "Creating"
+    if wait:
+        status = _settled(deployment, aws, made, before, timeout_s, progress)
+        _try_all(deployment, aws, made, before, timeout_s, progress)
     places = range(len(deployment.variants))
     return Deployed(
         name=deployment.name,
@@ -142,34 +113,6 @@ def deploy(
         models=tuple(deployment.model_name(place) for place in places),
         archives=archives,
         seconds=round(time.monotonic() - began, 3),
-    )
-
-
-def describe(aws: Aws, name: str) -> dict[str, Any] | None:
-    """Return the description of an endpoint, None if there is none."""
-    try:
-        return aws.call("sagemaker", "DescribeEndpoint", EndpointName=name)
-    except AwsRefusal as error:
-        if error.aws_code == "ValidationException" and "not find" in error.message:
-            return None
-        raise
-
-
-def wait_for(aws: Aws, name: str, timeout_s: float, progress: Progress = ignore) -> dict[str, Any]:
-    """Wait until an endpoint changes no more, and return its description; {} when it is gone.
-
-    Raises
-    ------
-    ServiceError
-        With code ``wait-timeout``.
-    """
-    return await_status(
-        lambda: describe(aws, name) or {},
-        lambda found: str(found.get("EndpointStatus", "Gone")),
-        lambda status: status not in _UNSETTLED,
-        timeout_s=timeout_s,
-        what=f"the endpoint {name}",
-        progress=progress,
     )
 
 
@@ -191,7 +134,7 @@ def _present(aws: Aws, deployment: Deployment) -> dict[str, Any] | None:
             where=where,
             hint="Give --update to change it, --name for another, or delete it.",
         )
-    if found is not None and found["EndpointStatus"] in _UNSETTLED:
+    if found is not None and found["EndpointStatus"] in UNSETTLED:
         raise ServiceError(
             "endpoint-busy",
             f"Expected an endpoint in service, got the status {found['EndpointStatus']}.",
@@ -199,34 +142,6 @@ def _present(aws: Aws, deployment: Deployment) -> dict[str, Any] | None:
             hint="Wait until it is in service.",
         )
     return found
-
-
-def _upload_all(
-    deployment: Deployment, aws: Aws, folder: Path, made: Made, progress: Progress
-) -> tuple[str, ...]:
-    wanted = {request.parameters["Key"]: request for request in requests.uploads(deployment)}
-    if not wanted:
-        return ()
-    ensure_bucket(aws, deployment.bucket_or_default, create=deployment.bucket is None)
-    addresses = []
-    for place, variant in enumerate(deployment.variants):
-        request = wanted.get(deployment.archive_key(place))
-        if request is None:
-            continue
-        packaged = package(
-            variant.model,
-            folder / f"model-{place}.tar.gz",
-            front=deployment.front,
-            format=deployment.format,
-            entry_point=deployment.entry_point,
-            progress=progress,
-        )
-        bucket, key = request.parameters["Bucket"], request.parameters["Key"]
-        made.note(request)
-        upload(aws, packaged.path, bucket, key, progress)
-        packaged.path.unlink()
-        addresses.append(f"s3://{bucket}/{key}")
-    return tuple(addresses)
 
 
 def _create_all(deployment: Deployment, made: Made) -> str:
@@ -252,11 +167,11 @@ def _settled(
     status = str(found.get("EndpointStatus", "Gone"))
     if status == "InService" and found.get("EndpointConfigName") == deployment.config_name:
         return status
-    lines = tuple(cloud_logs.tail(aws, f"{cloud_logs.ENDPOINTS}/{deployment.name}"))
+    lines = cloud_logs.tail(aws, f"{cloud_logs.ENDPOINTS}/{deployment.name}")
     made.remove()
     reason = str(found.get("FailureReason") or "no reason given").rstrip(".")
     kept = "" if before is None else " It serves what it served before."
-    raise DeploymentFailed(
+    raise cloud_logs.ContainersFailed(
         "deployment-failed",
         f"Expected an endpoint in service, got the status {status}: {reason}.{kept}",
         where=f"endpoint {deployment.name}",
@@ -279,7 +194,7 @@ def _try_all(
             if not variant.is_remote and deployment.entry_point is None and variant.weight > 0:
                 _try(deployment, aws, variant)
     except KNeighborsError as error:
-        lines = tuple(cloud_logs.tail(aws, f"{cloud_logs.ENDPOINTS}/{deployment.name}"))
+        lines = cloud_logs.tail(aws, f"{cloud_logs.ENDPOINTS}/{deployment.name}")
         if before is not None:
             aws.call(
                 "sagemaker",
@@ -289,7 +204,7 @@ def _try_all(
             )
             wait_for(aws, deployment.name, timeout_s, progress)
         made.remove()
-        raise DeploymentFailed(
+        raise cloud_logs.ContainersFailed(
             error.code,
             error.message,
             where=error.where,

@@ -44,17 +44,20 @@ class Request:
         }
 
 
-def uploads(deployment: Deployment) -> list[Request]:
-    """Return the uploads of the archives that are not in S3 yet, with ``Body`` as a word."""
+def uploads(deployment: Deployment) -> list[tuple[Variant, Request]]:
+    """Return the variants that are not in S3 yet, and their uploads, with ``Body`` as a word."""
     return [
-        Request(
-            "s3",
-            "PutObject",
-            {
-                "Bucket": deployment.bucket_or_default,
-                "Key": deployment.archive_key(place),
-                "Body": f"<model.tar.gz of {variant.model}>",
-            },
+        (
+            variant,
+            Request(
+                "s3",
+                "PutObject",
+                {
+                    "Bucket": deployment.bucket_or_default,
+                    "Key": deployment.archive_key(place),
+                    "Body": f"<model.tar.gz of {variant.model}>",
+                },
+            ),
         )
         for place, variant in enumerate(deployment.variants)
         if not variant.is_remote
@@ -129,7 +132,8 @@ def make_endpoint(deployment: Deployment) -> Request:
 def all_requests(deployment: Deployment) -> list[Request]:
     """Return every request that changes something, in the order they are sent in."""
     models = [create_model(deployment, place) for place in range(len(deployment.variants))]
-    return [*uploads(deployment), *models, create_config(deployment), make_endpoint(deployment)]
+    sent = [request for _, request in uploads(deployment)]
+    return [*sent, *models, create_config(deployment), make_endpoint(deployment)]
 
 
 def tags(deployment: Deployment) -> list[dict[str, str]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from kneighbors.errors import ParameterRefused, ServiceError
@@ -13,12 +11,11 @@ from kneighbors.sagemaker import cloud_logs, requests
 from kneighbors.sagemaker.aws import Aws
 from kneighbors.sagemaker.deployment import DEFAULT_INSTANCE_TYPE, Deployment, check_name
 from kneighbors.sagemaker.made import Made
-from kneighbors.sagemaker.package import package
-from kneighbors.sagemaker.upload import ensure_bucket, upload
+from kneighbors.sagemaker.upload import upload_all
 from kneighbors.sagemaker.waiting import wait as await_status
 from kneighbors.search.progress import Progress, ignore
 
-__all__ = ["TransformJob", "Transformed", "TransformFailed", "transform", "transform_artifact"]
+__all__ = ["TransformJob", "Transformed", "transform", "transform_artifact"]
 
 _LAST = ("Completed", "Failed", "Stopped")
 _MOST_PAYLOAD_MB = 100
@@ -148,29 +145,6 @@ class Transformed:
         return asdict(self)
 
 
-class TransformFailed(ServiceError):
-    """A batch transform job failed or was stopped.
-
-    Parameters
-    ----------
-    code, message, where, hint
-    log_lines : tuple of str
-        The last lines that its containers wrote.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        where: str | None = None,
-        hint: str | None = None,
-        log_lines: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(code, message, where=where, hint=hint)
-        self.log_lines = log_lines
-
-
 def transform(
     job: TransformJob,
     aws: Aws,
@@ -197,7 +171,7 @@ def transform(
 
     Raises
     ------
-    TransformFailed
+    ContainersFailed
         With code ``transform-failed``.
     ServiceError
         ``aws-refused``, ``wait-timeout`` and others of `Aws.call`.
@@ -218,11 +192,11 @@ def transform(
     status = str(found["TransformJobStatus"])
     if status != "Completed":
         reason = str(found.get("FailureReason") or "no reason given").rstrip(".")
-        raise TransformFailed(
+        raise cloud_logs.ContainersFailed(
             "transform-failed",
             f"Expected a job that completes, got the status {status}: {reason}.",
             where=f"transform job {job.name}",
-            log_lines=tuple(cloud_logs.tail(aws, cloud_logs.TRANSFORM_JOBS, f"{job.name}/")),
+            log_lines=cloud_logs.tail(aws, cloud_logs.TRANSFORM_JOBS, f"{job.name}/"),
         )
     seconds = round(time.monotonic() - began, 3)
     return Transformed(job.name, status, job.output, _files(aws, job.output), seconds)
@@ -262,19 +236,7 @@ def transform_artifact(
     """
     made = Made(aws)
     try:
-        for request in requests.uploads(deployment):
-            bucket, key = request.parameters["Bucket"], request.parameters["Key"]
-            ensure_bucket(aws, bucket, create=deployment.bucket is None)
-            with tempfile.TemporaryDirectory(prefix="kneighbors-") as folder:
-                packaged = package(
-                    deployment.variants[0].model,
-                    Path(folder) / "model.tar.gz",
-                    front=deployment.front,
-                    format=deployment.format,
-                    progress=progress,
-                )
-                made.note(request)
-                upload(aws, packaged.path, bucket, key, progress)
+        upload_all(deployment, aws, made, progress)
         made.perform(requests.create_model(deployment, 0))
         done = transform(job, aws, wait=wait, timeout_s=timeout_s, progress=progress)
     except ServiceError as error:
@@ -291,10 +253,5 @@ def transform_artifact(
 
 def _files(aws: Aws, output: str) -> tuple[str, ...]:
     bucket, _, prefix = output.removeprefix("s3://").partition("/")
-    found, token = [], dict[str, str]()
-    while True:
-        page = aws.call("s3", "ListObjectsV2", Bucket=bucket, Prefix=prefix, **token)
-        found += [f"s3://{bucket}/{one['Key']}" for one in page.get("Contents", [])]
-        if not page.get("IsTruncated"):
-            return tuple(found)
-        token = {"ContinuationToken": page["NextContinuationToken"]}
+    found = aws.pages("s3", "ListObjectsV2", "Contents", Bucket=bucket, Prefix=prefix)
+    return tuple(f"s3://{bucket}/{one['Key']}" for one in found)

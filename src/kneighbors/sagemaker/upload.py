@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from threading import Lock
 
 from kneighbors.errors import StorageError
 from kneighbors.sagemaker.aws import Aws, AwsRefusal, asking
+from kneighbors.sagemaker.deployment import Deployment
+from kneighbors.sagemaker.made import Made
+from kneighbors.sagemaker.package import package
+from kneighbors.sagemaker.requests import uploads
 from kneighbors.search.progress import Progress
 
 _MISSING = ("404", "NoSuchBucket", "NotFound")
+
+
+def upload_all(deployment: Deployment, aws: Aws, made: Made, progress: Progress) -> tuple[str, ...]:
+    """Package and upload what is not in S3 yet, and return the addresses.
+
+    Raises
+    ------
+    KNeighborsError
+        As of `package`, `ensure_bucket` and `upload`.
+    """
+    addresses: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="kneighbors-") as folder:
+        for variant, request in uploads(deployment):
+            bucket, key = request.parameters["Bucket"], request.parameters["Key"]
+            if not addresses:
+                ensure_bucket(aws, bucket, create=deployment.bucket is None)
+            packaged = package(
+                variant.model,
+                Path(folder) / "model.tar.gz",
+                front=deployment.front,
+                format=deployment.format,
+                entry_point=deployment.entry_point,
+                progress=progress,
+            )
+            made.note(request)
+            upload(aws, packaged.path, bucket, key, progress)
+            packaged.path.unlink()
+            addresses.append(f"s3://{bucket}/{key}")
+    return tuple(addresses)
 
 
 def ensure_bucket(aws: Aws, bucket: str, *, create: bool) -> None:
