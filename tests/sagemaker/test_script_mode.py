@@ -215,6 +215,14 @@ def test_requirements_are_installed_before_the_script_runs(tree: JobTree, tmp_pa
     assert done.out.splitlines()[-1] == "installed"
 
 
+def test_requirements_that_name_nothing_do_not_start_pip(tree: JobTree) -> None:
+    tree.script(SHOW, **{"requirements.txt": "\n  # nothing beside what the image has\n\n"})
+    # An option that pip refuses: it would fail if it were started.
+    done = tree.run(tree.environ(PIP_NO_SUCH_OPTION="1", PIP_TIMEOUT="no number"))
+    assert 0 == done.code, done.err
+    assert "pip" not in done.out + done.err
+
+
 def test_requirements_that_cannot_be_had_are_the_reason(tree: JobTree) -> None:
     tree.script(SHOW, **{"requirements.txt": "no-such-thing-anywhere==1.0\n"})
     done = tree.run(tree.environ(PIP_NO_INDEX="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))

@@ -156,12 +156,21 @@ def _is_package(code: Path, program: str) -> bool:
 def _install(code: Path, program: str, environ: Mapping[str, str]) -> Ended:
     is_python = program.endswith(".py") or _is_package(code, program)
     wanted = ["."] if _is_package(code, program) else []
-    if is_python and (code / "requirements.txt").is_file():
+    if is_python and _has_requirements(code / "requirements.txt"):
         wanted += ["-r", "requirements.txt"]
     if not wanted:
         return Ended.WELL
     command = [sys.executable, "-m", "pip", "install", *wanted]
     return run_child(command, code, environ, "InstallRequirementsError")
+
+
+def _has_requirements(path: Path) -> bool:
+    """Tell whether a file names anything to install: pip takes seconds to find that it does not."""
+    if not path.is_file():
+        return False
+    with translated(path):
+        lines = path.read_text("utf-8", "replace").splitlines()
+    return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
 
 
 def _command(code: Path, program: str, arguments: Sequence[str]) -> list[str]:
