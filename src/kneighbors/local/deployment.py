@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kneighbors.local.faults import missing
+from kneighbors.local.kinds import ENDPOINT_CONFIGS, MODELS
 
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
@@ -101,17 +101,13 @@ def plan(plane: Plane, config_name: str) -> DeploymentPlan:
     Fault
         ``ValidationException`` if the configuration or one of its models is not there.
     """
-    config = plane.records.get("endpoint-config", config_name)
-    if config is None:
-        raise missing("endpoint configuration", plane.arn(f"endpoint-config/{config_name}"))
+    config = ENDPOINT_CONFIGS.found(plane, config_name)
     variants = [_variant(plane, one) for one in config["ProductionVariants"]]
     return DeploymentPlan(config_name, variants, config.get("AsyncInferenceConfig"))
 
 
 def _variant(plane: Plane, variant: dict[str, Any]) -> VariantPlan:
-    model = plane.records.get("model", variant["ModelName"])
-    if model is None:
-        raise missing("model", plane.arn(f"model/{variant['ModelName']}"))
+    model = MODELS.found(plane, variant["ModelName"])
     execution = model.get("InferenceExecutionConfig", {})
     return VariantPlan(
         name=variant["VariantName"],

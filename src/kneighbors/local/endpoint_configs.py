@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from kneighbors.local.creation import create
-from kneighbors.local.faults import invalid, missing
-from kneighbors.local.listing import page
+from kneighbors.local.faults import invalid
+from kneighbors.local.kinds import ENDPOINT_CONFIGS, MODELS
 from kneighbors.local.objects import split_s3
 from kneighbors.local.operations import Request, operation
-from kneighbors.local.tags import forget_tags
 
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
 
-KIND = "endpoint-config"
 _DESCRIBED = (
     "EndpointConfigName",
     "ProductionVariants",
@@ -33,8 +29,6 @@ _MEMORY_STEP_MB = 1024
 @operation("CreateEndpointConfig")
 def create_endpoint_config(plane: Plane, request: Request) -> dict[str, Any]:
     """Note a configuration, whose models are there."""
-    name = request["EndpointConfigName"]
-    arn = plane.arn(f"endpoint-config/{name}")
     _refuse(request, _NOT_IMPLEMENTED)
     if request.get("DataCaptureConfig", {}).get("EnableCapture", False):
         raise invalid("kneighbors local does not implement DataCaptureConfig.")
@@ -45,43 +39,13 @@ def create_endpoint_config(plane: Plane, request: Request) -> dict[str, Any]:
     if request.get("AsyncInferenceConfig"):
         _check_async(request["AsyncInferenceConfig"], variants)
     document = {member: request[member] for member in _DESCRIBED if request.get(member)}
-    document |= {
-        "ProductionVariants": variants,
-        "EndpointConfigArn": arn,
-        "CreationTime": time.time(),
-    }
-    create(plane, KIND, arn, document, request.get("Tags"))
-    return {"EndpointConfigArn": arn}
+    document["ProductionVariants"] = variants
+    return ENDPOINT_CONFIGS.create(plane, request, document)
 
 
-@operation("DescribeEndpointConfig")
-def describe_endpoint_config(plane: Plane, request: Request) -> dict[str, Any]:
-    """Return a configuration."""
-    document = plane.records.get(KIND, request["EndpointConfigName"])
-    if document is None:
-        arn = plane.arn(f"endpoint-config/{request['EndpointConfigName']}")
-        raise missing("endpoint configuration", arn)
-    return document
-
-
-@operation("ListEndpointConfigs")
-def list_endpoint_configs(plane: Plane, request: Request) -> dict[str, Any]:
-    """Return a page of configurations."""
-    found, token = page(plane.records.all(KIND), request)
-    members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-    return {
-        "EndpointConfigs": [{member: one[member] for member in members} for one in found],
-        "NextToken": token,
-    }
-
-
-@operation("DeleteEndpointConfig")
-def delete_endpoint_config(plane: Plane, request: Request) -> None:
-    """Forget a configuration; endpoints that were made with it go on."""
-    arn = plane.arn(f"endpoint-config/{request['EndpointConfigName']}")
-    if not plane.records.delete(KIND, request["EndpointConfigName"]):
-        raise missing("endpoint configuration", arn)
-    forget_tags(plane, arn)
+operation("DescribeEndpointConfig")(ENDPOINT_CONFIGS.describe)
+operation("ListEndpointConfigs")(ENDPOINT_CONFIGS.list)
+operation("DeleteEndpointConfig")(ENDPOINT_CONFIGS.delete)
 
 
 def _variant(plane: Plane, variant: dict[str, Any]) -> dict[str, Any]:
@@ -93,9 +57,7 @@ def _variant(plane: Plane, variant: dict[str, Any]) -> dict[str, Any]:
             f"Expected a ModelName in variant {name}; kneighbors local does not implement "
             "inference components."
         )
-    model = plane.records.get("model", variant["ModelName"])
-    if model is None:
-        raise missing("model", plane.arn(f"model/{variant['ModelName']}"))
+    model = MODELS.found(plane, variant["ModelName"])
     complete = {"InitialVariantWeight": 1.0, **variant}
     if variant.get("ServerlessConfig"):
         _check_serverless(name, variant, model)

@@ -6,11 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kneighbors.local.creation import create
 from kneighbors.local.deployment import DeploymentPlan, VariantPlan, plan
-from kneighbors.local.faults import Fault, invalid, missing
-from kneighbors.local.hosting import KIND
-from kneighbors.local.listing import page
+from kneighbors.local.faults import Fault, invalid
+from kneighbors.local.kinds import ENDPOINT_CONFIGS, ENDPOINTS
 from kneighbors.local.operations import Request, operation
 from kneighbors.local.tags import forget_tags
 
@@ -26,13 +24,11 @@ _IN_PROGRESS = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleti
 def create_endpoint(plane: Plane, request: Request) -> dict[str, Any]:
     """Note an endpoint and begin to bring it up."""
     name = request["EndpointName"]
-    arn = plane.arn(f"endpoint/{name}")
     _check_deployment(request.get("DeploymentConfig"))
     wanted = plan(plane, request["EndpointConfigName"])
     now = time.time()
     document = {
         "EndpointName": name,
-        "EndpointArn": arn,
         "EndpointConfigName": wanted.config,
         _STATUS: "Creating",
         "CreationTime": now,
@@ -40,30 +36,22 @@ def create_endpoint(plane: Plane, request: Request) -> dict[str, Any]:
         "LastDeploymentConfig": request.get("DeploymentConfig"),
         "_wanted": wanted.as_document(),
     }
-    create(plane, KIND, arn, document, request.get("Tags"))
+    answer = ENDPOINTS.create(plane, request, document)
     plane.hosting.create(name, wanted)
-    return {"EndpointArn": arn}
+    return answer
 
 
 @operation("DescribeEndpoint")
 def describe_endpoint(plane: Plane, request: Request) -> dict[str, Any]:
     """Return an endpoint's state."""
-    document = _found(plane, request["EndpointName"])
-    described = {name: value for name, value in document.items() if not name.startswith("_")}
+    document = ENDPOINTS.found(plane, request["EndpointName"])
+    described = ENDPOINTS.describe(plane, request)
     if document.get("_serving") and document[_STATUS] != "Failed":
         described["ProductionVariants"] = _summaries(plane, request["EndpointName"], document)
     return described
 
 
-@operation("ListEndpoints")
-def list_endpoints(plane: Plane, request: Request) -> dict[str, Any]:
-    """Return a page of endpoints."""
-    found, token = page(plane.records.all(KIND), request, _STATUS)
-    members = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", _STATUS)
-    return {
-        "Endpoints": [{member: one[member] for member in members} for one in found],
-        "NextToken": token,
-    }
+operation("ListEndpoints")(ENDPOINTS.list)
 
 
 @operation("UpdateEndpoint")
@@ -71,11 +59,8 @@ def update_endpoint(plane: Plane, request: Request) -> dict[str, Any]:
     """Begin to bring up another configuration; the present one serves until that one is well."""
     name = request["EndpointName"]
     _check_deployment(request.get("DeploymentConfig"))
-    document = _found(plane, name)
     # As on AWS, which compares the two.
-    if plane.records.get("endpoint-config", document["EndpointConfigName"]) is None:
-        arn = plane.arn(f"endpoint-config/{document['EndpointConfigName']}")
-        raise missing("endpoint configuration", arn)
+    ENDPOINT_CONFIGS.found(plane, ENDPOINTS.found(plane, name)["EndpointConfigName"])
     wanted = plan(plane, request["EndpointConfigName"])
     excluded = {
         one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties", [])
@@ -138,17 +123,10 @@ def delete_endpoint(plane: Plane, request: Request) -> None:
     plane.hosting.remove(name)
 
 
-def _found(plane: Plane, name: str) -> Document:
-    document = plane.records.get(KIND, name)
-    if document is None:
-        raise missing("endpoint", plane.arn(f"endpoint/{name}"))
-    return document
-
-
 def _changed(plane: Plane, name: str, change: Any) -> Document:
-    document = plane.records.update(KIND, name, change)
+    document = plane.records.update(ENDPOINTS.record, name, change)
     if document is None:
-        raise missing("endpoint", plane.arn(f"endpoint/{name}"))
+        raise ENDPOINTS.absent(plane, name)
     return document
 
 

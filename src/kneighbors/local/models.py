@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from kneighbors.local.creation import create
-from kneighbors.local.faults import invalid, missing
-from kneighbors.local.images import UnknownImage
-from kneighbors.local.listing import page
+from kneighbors.local.faults import invalid
+from kneighbors.local.job_checks import check_image
+from kneighbors.local.kinds import MODELS
 from kneighbors.local.objects import split_s3
 from kneighbors.local.operations import Request, operation
-from kneighbors.local.tags import forget_tags
 
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
 
-KIND = "model"
 _DESCRIBED = (
     "ModelName",
     "PrimaryContainer",
@@ -34,49 +30,18 @@ _ENVIRONMENT_BYTES = 32 << 10
 @operation("CreateModel")
 def create_model(plane: Plane, request: Request) -> dict[str, Any]:
     """Note a model, whose image and data are there."""
-    name = request["ModelName"]
-    arn = plane.arn(f"model/{name}")
     containers = _containers(request)
     _check_execution(request, containers)
     for container in containers:
         _check_container(plane, container)
     document = {member: request[member] for member in _DESCRIBED if request.get(member)}
-    document |= {
-        "ModelArn": arn,
-        "CreationTime": time.time(),
-        "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
-    }
-    create(plane, KIND, arn, document, request.get("Tags"))
-    return {"ModelArn": arn}
+    document["EnableNetworkIsolation"] = request.get("EnableNetworkIsolation", False)
+    return MODELS.create(plane, request, document)
 
 
-@operation("DescribeModel")
-def describe_model(plane: Plane, request: Request) -> dict[str, Any]:
-    """Return a model's description."""
-    document = plane.records.get(KIND, request["ModelName"])
-    if document is None:
-        raise missing("model", plane.arn(f"model/{request['ModelName']}"))
-    return document
-
-
-@operation("ListModels")
-def list_models(plane: Plane, request: Request) -> dict[str, Any]:
-    """Return a page of models."""
-    found, token = page(plane.records.all(KIND), request)
-    members = ("ModelName", "ModelArn", "CreationTime")
-    return {
-        "Models": [{member: model[member] for member in members} for model in found],
-        "NextToken": token,
-    }
-
-
-@operation("DeleteModel")
-def delete_model(plane: Plane, request: Request) -> None:
-    """Forget a model; endpoints that serve it go on."""
-    arn = plane.arn(f"model/{request['ModelName']}")
-    if not plane.records.delete(KIND, request["ModelName"]):
-        raise missing("model", arn)
-    forget_tags(plane, arn)
+operation("DescribeModel")(MODELS.describe)
+operation("ListModels")(MODELS.list)
+operation("DeleteModel")(MODELS.delete)
 
 
 def _containers(request: Request) -> list[dict[str, Any]]:
@@ -107,10 +72,7 @@ def _check_container(plane: Plane, container: dict[str, Any]) -> None:
         raise invalid("kneighbors local does not implement ModelPackageName.")
     if not container.get("Image"):
         raise invalid("Expected an Image in the container definition.")
-    try:
-        plane.images.check(container["Image"])
-    except UnknownImage as error:
-        raise invalid(str(error)) from None
+    check_image(plane, container["Image"])
     environment = container.get("Environment", {})
     if sum(len(f"{key}{value}".encode()) for key, value in environment.items()) > (
         _ENVIRONMENT_BYTES

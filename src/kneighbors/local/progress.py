@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kneighbors.local.job_failures import short
+from kneighbors.local.kinds import ENDED, TRAINING_JOBS
 
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
 
-KIND = "training-job"
-ENDED = frozenset({"Completed", "Failed", "Stopped"})
+KIND = TRAINING_JOBS.record
 
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -26,9 +26,19 @@ _MESSAGES = {
 }
 
 
-def transition(status: str, at: float, message: str | None = None) -> dict[str, Any]:
-    """Return the beginning of a secondary status."""
-    return {"Status": status, "StartTime": at, "StatusMessage": message or _MESSAGES[status]}
+def entered(
+    job: dict[str, Any], secondary: str, now: float, message: str | None = None
+) -> dict[str, Any]:
+    """Note in a record that a secondary status begins."""
+    transitions = job["SecondaryStatusTransitions"]
+    if transitions:
+        transitions[-1].setdefault("EndTime", now)
+    transitions.append(
+        {"Status": secondary, "StartTime": now, "StatusMessage": message or _MESSAGES[secondary]}
+    )
+    job["SecondaryStatus"] = secondary
+    job["LastModifiedTime"] = now
+    return job
 
 
 class Progress:
@@ -53,28 +63,13 @@ class Progress:
                 job["TrainingStartTime"] = now
             if job["TrainingJobStatus"] == "Stopping" and secondary != "Uploading":
                 return job
-            return _entered(job, secondary, now)
+            return entered(job, secondary, now)
 
         self._records.update(KIND, self._name, change)
 
     def set(self, **members: Any) -> None:
         """Set members of the record."""
         self._records.update(KIND, self._name, {**members, "LastModifiedTime": time.time()})
-
-    def ask_to_stop(self) -> str:
-        """Note a client's wish to stop; return the status that the job had before."""
-        before = ""
-
-        def change(job: dict[str, Any]) -> dict[str, Any] | None:
-            nonlocal before
-            before = job["TrainingJobStatus"]
-            if before != "InProgress":
-                return None
-            job["TrainingJobStatus"] = "Stopping"
-            return _entered(job, "Stopping", time.time())
-
-        self._records.update(KIND, self._name, change)
-        return before
 
     def end(self, status: str, secondary: str, reason: str | None = None) -> None:
         """Note the end: status, secondary status, and why it failed if it did."""
@@ -86,7 +81,7 @@ class Progress:
             job["TrainingJobStatus"] = status
             if reason is not None:
                 job["FailureReason"] = short(reason)
-            _entered(job, secondary, now, None if reason is None else short(reason))
+            entered(job, secondary, now, None if reason is None else short(reason))
             job["SecondaryStatusTransitions"][-1]["EndTime"] = now
             job["TrainingEndTime"] = now
             seconds = round(now - job.get("TrainingStartTime", now))
@@ -94,15 +89,3 @@ class Progress:
             return job
 
         self._records.update(KIND, self._name, change)
-
-
-def _entered(
-    job: dict[str, Any], secondary: str, now: float, message: str | None = None
-) -> dict[str, Any]:
-    transitions = job["SecondaryStatusTransitions"]
-    if transitions:
-        transitions[-1].setdefault("EndTime", now)
-    transitions.append(transition(secondary, now, message))
-    job["SecondaryStatus"] = secondary
-    job["LastModifiedTime"] = now
-    return job

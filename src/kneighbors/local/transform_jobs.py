@@ -6,89 +6,50 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kneighbors.local.channels import check_present
-from kneighbors.local.faults import in_use, invalid, missing
+from kneighbors.local.faults import invalid
 from kneighbors.local.job_checks import check_output
 from kneighbors.local.job_failures import INTERRUPTED, short
 from kneighbors.local.json_paths import JsonPath
-from kneighbors.local.listing import page
+from kneighbors.local.kinds import ENDED, MODELS, TRANSFORM_JOBS
 from kneighbors.local.operations import Request, operation
 from kneighbors.local.running import recovery
-from kneighbors.local.tags import tag
 from kneighbors.local.transform_run import KIND, run_transform_job
 
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
 
-ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _MOST_MB = 100
 _FILTERED = ("text/csv", "application/json", "application/jsonlines", "application/jsonl")
-_SUMMARY = (
-    *("TransformJobName", "TransformJobArn", "CreationTime", "TransformEndTime"),
-    *("LastModifiedTime", "TransformJobStatus", "FailureReason"),
-)
 
 
 @operation("CreateTransformJob")
 def create_transform_job(plane: Plane, request: Request) -> dict[str, Any]:
     """Check a job, write its record and start it."""
     name = request["TransformJobName"]
-    arn = plane.arn(f"transform-job/{name}")
-    model = plane.records.get("model", request["ModelName"])
-    if model is None:
-        raise missing("model", plane.arn(f"model/{request['ModelName']}"))
+    model = MODELS.found(plane, request["ModelName"])
     containers = model.get("Containers") or [model["PrimaryContainer"]]
     _check(plane, request, containers, model["ExecutionRoleArn"])
     now = time.time()
     document = {key: value for key, value in request.items() if key != "Tags"}
     document |= {
-        "TransformJobArn": arn,
         "TransformJobStatus": "InProgress",
         "CreationTime": now,
         "LastModifiedTime": now,
         "_containers": containers,  # as they are now: the model may be deleted meanwhile
     }
-    if not plane.records.create(KIND, name, document):
-        raise in_use(
-            "Job name must be unique within an AWS account and region, and a job with this name "
-            f"already exists ({arn})"
-        )
-    if tags := request.get("Tags"):
-        tag(plane, arn, tags)
+    answer = TRANSFORM_JOBS.create(plane, request, document)
     plane.running.start(KIND, name, lambda task: run_transform_job(plane, name, task))
-    return {"TransformJobArn": arn}
+    return answer
 
 
-@operation("DescribeTransformJob")
-def describe_transform_job(plane: Plane, request: Request) -> dict[str, Any]:
-    """Return what is known of a job."""
-    job = _job(plane, request["TransformJobName"])
-    return {name: value for name, value in job.items() if not name.startswith("_")}
-
-
-@operation("ListTransformJobs")
-def list_transform_jobs(plane: Plane, request: Request) -> dict[str, Any]:
-    """Return jobs that pass filters, a page at a time."""
-    found, token = page(plane.records.all(KIND), request, "TransformJobStatus")
-    summaries = [{name: job[name] for name in _SUMMARY if name in job} for job in found]
-    return {"TransformJobSummaries": summaries, "NextToken": token}
+operation("DescribeTransformJob")(TRANSFORM_JOBS.describe)
+operation("ListTransformJobs")(TRANSFORM_JOBS.list)
 
 
 @operation("StopTransformJob")
 def stop_transform_job(plane: Plane, request: Request) -> None:
     """Ask a job to end; files that it has not begun have no output."""
-    name = request["TransformJobName"]
-    before = _job(plane, name)["TransformJobStatus"]
-    if before in ENDED:
-        raise invalid(f"The request was rejected because the transform job is in status {before}.")
-
-    def change(job: dict[str, Any]) -> dict[str, Any] | None:
-        if job["TransformJobStatus"] != "InProgress":
-            return None
-        return {**job, "TransformJobStatus": "Stopping", "LastModifiedTime": time.time()}
-
-    plane.records.update(KIND, name, change)
-    if task := plane.running.get(KIND, name):
-        task.stop.set()
+    TRANSFORM_JOBS.stop(plane, request["TransformJobName"])
 
 
 @recovery
@@ -98,13 +59,6 @@ def fail_interrupted_jobs(plane: Plane) -> None:
         if job["TransformJobStatus"] not in ENDED:
             facts = {"TransformJobStatus": "Failed", "FailureReason": short(INTERRUPTED)}
             plane.records.update(KIND, name, {**facts, "TransformEndTime": time.time()})
-
-
-def _job(plane: Plane, name: str) -> dict[str, Any]:
-    job = plane.records.get(KIND, name)
-    if job is None:
-        raise invalid(f"Could not find requested job with name: {name}")
-    return job
 
 
 def _check(plane: Plane, request: Request, containers: list[dict[str, Any]], role: str) -> None:
