@@ -166,7 +166,8 @@ class TrainingInstance:
 
     def _see(self, line: str) -> None:
         self._last_lines.append(line)
-        self._metrics.see(line)
+        for text in self._metrics.see(line):
+            self.say(text)
 
     def _make_syncs(self) -> list[FolderSync]:
         output = self._job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
