@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -202,6 +203,20 @@ def test_values_that_json_does_not_know_are_the_scripts_fault() -> None:
     with pytest.raises(ScriptError, match="got object") as caught:
         handlers.output_fn([object()], JSON)
     assert "script-failed" == caught.value.code
+
+
+@pytest.mark.parametrize("make", ["endless", "long"])
+def test_values_that_json_has_no_end_or_place_for_are_the_scripts_fault(make: str) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ScriptError, match="what JSON can hold") as caught:
+        handlers.output_fn(endless if make == "endless" else 10**5000, JSON)
+    assert "script-failed" == caught.value.code
+
+
+def test_a_number_that_a_npy_of_ours_cannot_hold_is_not_written_as_another() -> None:
+    with pytest.raises(BodyRefused, match="has no place"):
+        handlers.output_fn(np.array([2**64 - 1], np.uint64), NPY)
 
 
 # The model, as a script asks it.
@@ -430,6 +445,38 @@ def output_fn(prediction, accept, context):
         hosted(tmp_path, script).invoke(VECTOR, JSON)
 
 
+@pytest.mark.parametrize("content_type", ["text/plain\\r\\nX-B: 2", "text/\u2603"])
+def test_a_content_type_that_is_no_header_is_the_scripts_fault(
+    tmp_path: Path, content_type: str
+) -> None:
+    script = f'def output_fn(prediction, accept): return b"x", "{content_type}"'
+    with pytest.raises(ScriptError, match="Content-Type"):
+        hosted(tmp_path, script).invoke(VECTOR, JSON)
+
+
+def test_an_accept_that_is_no_header_is_the_clients_fault(tmp_path: Path) -> None:
+    script = "def transform_fn(model, body, content_type, accept): return b'x'"
+    with pytest.raises(BodyRefused):
+        hosted(tmp_path, script).invoke(VECTOR, JSON, "text/\u2603")
+
+
+@pytest.mark.parametrize("status", [-1, 100, 999])
+def test_a_status_that_ends_no_request_is_the_scripts_fault(tmp_path: Path, status: int) -> None:
+    script = f"""
+def output_fn(prediction, accept, context):
+    context.set_response_status({status})
+    return "x"
+"""
+    with pytest.raises(ScriptError, match="status"):
+        hosted(tmp_path, script).invoke(VECTOR, JSON)
+
+
+def test_text_that_utf_8_does_not_have_is_the_scripts_fault(tmp_path: Path) -> None:
+    one = hosted(tmp_path, "def output_fn(prediction, accept): return chr(0xDC80)")
+    with pytest.raises(ScriptError, match="text that UTF-8 has"):
+        one.invoke(VECTOR, JSON)
+
+
 # What goes wrong in them.
 
 
@@ -448,6 +495,33 @@ def test_a_script_that_exits_does_not_end_the_server(tmp_path: Path) -> None:
     for _ in range(2):  # the second time, it must not wait for the first
         with pytest.raises(ScriptError, match="SystemExit: 3"):
             one.invoke(VECTOR, JSON)
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "GeneratorExit", "BaseException"])
+def test_whatever_is_raised_beside_the_main_thread_is_the_scripts(
+    tmp_path: Path, raised: str
+) -> None:
+    one = hosted(tmp_path, f"def predict_fn(data, model): raise {raised}")
+    with ThreadPoolExecutor(1) as thread, pytest.raises(ScriptError, match=raised):
+        thread.submit(one.invoke, VECTOR, JSON).result()
+
+
+def test_an_interruption_of_the_main_thread_passes_through_a_script(tmp_path: Path) -> None:
+    one = hosted(tmp_path, "def predict_fn(data, model): raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        one.invoke(VECTOR, JSON)
+
+
+def test_an_exception_that_cannot_be_told_is_named(tmp_path: Path) -> None:
+    script = """
+class Mute(Exception):
+    def __str__(self):
+        raise LookupError
+def predict_fn(data, model):
+    raise Mute
+"""
+    with pytest.raises(ScriptError, match="got Mute"):
+        hosted(tmp_path, script).invoke(VECTOR, JSON)
 
 
 def test_what_our_parts_refuse_inside_a_script_stays_a_refusal(tmp_path: Path) -> None:
@@ -495,6 +569,7 @@ def test_transform_fn_excludes_what_it_stands_for(tmp_path: Path, other: str) ->
         "def output_fn(a, b, *, must): pass",
         "def execution_parameters_fn(a, b): pass",
         "transform_fn = 7",
+        "async def predict_fn(data, model): pass",
     ],
 )
 def test_functions_that_cannot_be_called_are_refused_at_the_start(

@@ -15,7 +15,7 @@ import pytest
 from kneighbors.errors import ParameterRefused
 from kneighbors.server.settings import MIB, Settings
 from kneighbors.server.variables import container_settings
-from support.server_container import Container, run_container, state_of
+from support.server_container import Container, free_port, run_container, state_of
 from support.server_process import wait_for
 
 VECTOR = json.dumps([1.0] * 16).encode()
@@ -257,14 +257,43 @@ def test_a_users_script_is_hosted_and_says_how_batches_should_call(tmp_path: Pat
     assert before == state_of(base)
 
 
-def test_a_script_that_cannot_be_imported_keeps_ping_at_503(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import no_such_module_anywhere\n\ndef model_fn(model_dir): ...", "[script-invalid] "),
+        ("def model_fn(model_dir):\n    return {}['wines']", "[script-failed] "),
+        ("import os\n\ndef model_fn(model_dir):\n    os._exit(3)", "a worker ended with the exit"),
+    ],
+)
+def test_a_script_that_cannot_be_loaded_ends_the_container_and_is_said_last(
+    tmp_path: Path, script: str, reason: str
+) -> None:
     base = tmp_path / "ml"
-    write_script(base, "import no_such_module_anywhere\n\ndef model_fn(model_dir): ...")
-    with Container(tmp_path, base, ready=False) as container:
-        wait_for(lambda: "script-invalid" in container.output(), "the fault to be logged")
-        assert 503 == container.ping()
-        assert "no_such_module_anywhere" in container.output()
-        assert 0 == container.stop()
+    write_script(base, script)
+    code, out, err = run_container(
+        base,
+        "serve",
+        SAGEMAKER_MODEL_SERVER_WORKERS="2",
+        SAGEMAKER_BIND_TO_PORT=str(free_port()),
+    )
+    assert (1, "") == (code, out)
+    last = err.splitlines()[-1]
+    assert f"the model could not be loaded, so the server ends: {reason}" in last
+    # Where it was, but not what of ours called it; and nothing of what runs the processes.
+    assert ("Traceback" in last) == reason.startswith("[")
+    assert "functions.py" not in last
+    assert err.splitlines() == [last]
+
+
+def test_a_damaged_model_ends_the_container(base: Path, tmp_path: Path) -> None:
+    part = base / "model" / "ids-text.npy"
+    data = bytearray(part.read_bytes())
+    data[-1] ^= 1
+    part.write_bytes(data)
+    code, _, err = run_container(base, "serve", SAGEMAKER_BIND_TO_PORT=str(free_port()))
+    assert 1 == code
+    assert "[artifact-damaged]" in err.splitlines()[-1]
+    assert "Traceback" not in err
 
 
 RESPONSES = """

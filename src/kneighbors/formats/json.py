@@ -203,11 +203,16 @@ def dump(value: Any) -> bytes:
     b'{"price":[0.1,null]}'
     """
     try:
+        return _encoded(value)
+    except ValueError:
+        return _encoded(_without_nan(value))
+
+
+def _encoded(value: Any) -> bytes:
+    try:
         return _ENCODER.encode(value).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
         return _ASCII_ENCODER.encode(value).encode()
-    except ValueError:
-        return dump(_without_nan(value))
 
 
 def _without_nan(value: Any) -> Any:

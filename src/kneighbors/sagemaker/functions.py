@@ -10,7 +10,7 @@ from typing import Any
 
 from kneighbors.errors import KNeighborsError, ScriptError
 from kneighbors.sagemaker import handlers
-from kneighbors.sagemaker.script import HANDLER_NAMES, described
+from kneighbors.sagemaker.script import HANDLER_NAMES, described, is_signal
 
 #: How many arguments each is called with, `context` apart.
 _ARGUMENTS = {
@@ -56,7 +56,9 @@ class Function:
             return self.call(*arguments, context) if self.takes_context else self.call(*arguments)
         except (KNeighborsError, MemoryError):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_signal(error):
+                raise
             raise ScriptError(
                 "script-failed", f"Expected {self.name} to return, got {described(error)}."
             ) from error
@@ -106,7 +108,14 @@ def _checked(name: str, value: Any) -> Function:
         raise ScriptError(
             "script-invalid", f"Expected {name} to be a function, got {type(value).__name__}."
         )
-    parameters = inspect.signature(value).parameters.values()
+    if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+        raise ScriptError(
+            "script-invalid", f"Expected {name} to be a plain function, got an async one."
+        )
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except ValueError:  # one that is written in C may not tell
+        return Function(name, value, takes_context=False)
     most = sum(one.kind in _POSITIONAL for one in parameters)
     least = sum(
         one.default is inspect.Parameter.empty

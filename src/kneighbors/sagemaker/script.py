@@ -6,6 +6,7 @@ import ast
 import fcntl
 import importlib.util
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -75,8 +76,10 @@ class Script:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             del sys.modules[name]
+            if is_signal(error):
+                raise
             raise ScriptError(
                 "script-invalid",
                 f"Expected a script that can be imported, got {described(error)}.",
@@ -200,6 +203,15 @@ def _defined_in(path: Path) -> bool:
     return not names.isdisjoint(HANDLER_NAMES)
 
 
+def is_signal(error: BaseException) -> bool:
+    """Tell whether an exception may be what a signal became, rather than what a script raised.
+
+    Signals come to the main thread alone. A script may call ``sys.exit`` there, too.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and not isinstance(error, Exception | SystemExit)
+
+
 def described(error: BaseException) -> str:
     """Return an exception's type and message on one line, of bounded length.
 
@@ -208,6 +220,9 @@ def described(error: BaseException) -> str:
     >>> described(KeyError("wine"))
     "KeyError: 'wine'"
     """
-    text = " ".join(str(error).split())
     name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a script's own class of exceptions may be at fault as well
+        return name
     return f"{name}: {text[:500]}" if text else name

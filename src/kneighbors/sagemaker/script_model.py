@@ -220,12 +220,23 @@ def _reply(name: str, result: Any, accept: str, context: Context) -> Reply:
         result, content_type = result
     elif hasattr(result, "get_data") and hasattr(result, "status_code"):  # a response of Flask's
         headers |= dict(getattr(result, "headers", {}))
-        result, content_type, status = result.get_data(), result.mimetype, result.status_code
+        result, content_type, status = (
+            result.get_data(),
+            result.mimetype or content_type,
+            result.status_code,
+        )
     if isinstance(result, str):
-        result = result.encode()
+        try:
+            result = result.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            raise _unusable(name, "text that UTF-8 has, or bytes", result) from None
     if not isinstance(result, bytes | bytearray | memoryview):
         raise _unusable(name, "bytes, text, or a tuple of those and a content type", result)
-    for key, text in headers.items():
+    if not 200 <= status <= 599:
+        raise ScriptError(
+            "script-failed", f"Expected a status of {name} from 200 to 599, got {status}."
+        )
+    for key, text in {"Content-Type": content_type, **headers}.items():
         if _HEADER_NAME.fullmatch(key) is None or not (text.isascii() and text.isprintable()):
             raise ScriptError(
                 "script-failed", f"Expected headers of {name} in visible ASCII, got {key!a:.100}."
@@ -240,7 +251,9 @@ def _first_of(accept: str) -> str:
     try:
         ranges = [one for one in parse_accept(accept) if "*" not in one.name]
     except BodyRefused:
-        return accept
+        if accept.isascii() and accept.isprintable():
+            return accept
+        raise
     return max(ranges, key=lambda one: one.weight).name if ranges else accept
 
 

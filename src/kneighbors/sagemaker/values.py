@@ -43,12 +43,17 @@ def write_value(value: Any, accept: str | None) -> tuple[bytes, str]:
     (b'[[0.0,0.5],[7,3]]', 'application/json')
     """
     accepted = negotiate(accept, JSON)
-    plain = _plain(value)
-    if accepted.name == JSON:
-        return dump(plain), accepted.content_type
-    if accepted.name == JSONLINES:
-        records = plain if isinstance(plain, list) else [plain]
-        return b"".join(dump(one) + b"\n" for one in records), accepted.content_type
+    try:
+        plain = _plain(value)
+        if accepted.name == JSON:
+            return dump(plain), accepted.content_type
+        if accepted.name == JSONLINES:
+            records = plain if isinstance(plain, list) else [plain]
+            return b"".join(dump(one) + b"\n" for one in records), accepted.content_type
+    except (RecursionError, ValueError) as error:
+        raise ScriptError(
+            "script-failed", f"Expected predict_fn to return what JSON can hold, got {error}."
+        ) from error
     array = _numbers(value)
     if array is None or (accepted.name == CSV and array.ndim > _CSV_DIMENSIONS):
         raise BodyRefused(
@@ -85,6 +90,8 @@ def _numbers(value: Any) -> NDArray[Any] | None:
     try:
         array = np.asarray(value)
     except ValueError:  # lists of different lengths
+        return None
+    if array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.int64).max:
         return None
     if array.dtype.kind in "bui":
         return array.astype(np.int64)

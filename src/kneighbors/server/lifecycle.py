@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kneighbors.errors import KNeighborsError
 from kneighbors.server.board import Slot, State
-from kneighbors.server.logs import LOG
+from kneighbors.server.logs import LOG, failure_facts
 from kneighbors.server.refusals import HTTPRefused
 
 if TYPE_CHECKING:
@@ -110,11 +109,8 @@ class Endpoint:
         try:
             hosted = opener()
             hosted.warm_up(items=False)
-        except KNeighborsError as error:
-            self._failed(f"[{error.code}] {error}")
         except BaseException as error:
-            LOG.exception("the model could not be loaded")
-            self._failed(f"{type(error).__name__}: {error}")
+            self._failed(error)
         else:
             self._is_scripted = not hasattr(hosted, "find")
             self._hosted = hosted
@@ -128,10 +124,19 @@ class Endpoint:
         finally:
             self._settled.set()
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, error: BaseException) -> None:
+        facts = failure_facts(error)
+        if self.slot.board.ends_on_failure:
+            self.slot.failure = facts
+        else:
+            reason = facts.pop("reason")
+            LOG.error(
+                "the model could not be loaded, so /ping says 503: %s",
+                reason,
+                extra={"facts": facts},
+            )
         if self.slot.state is State.LOADING:
             self.slot.state = State.FAILED
-        LOG.error("the model could not be loaded, so /ping says 503: %s", reason)
 
 
 def _warm_items(hosted: Hosted) -> None:
