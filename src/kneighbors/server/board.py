@@ -7,6 +7,7 @@ its row, and its counters go on from there.
 
 from __future__ import annotations
 
+import json
 import mmap
 from enum import IntEnum
 
@@ -29,6 +30,8 @@ _OPENED = 0
 _STARTS = 1
 _HEADER = 2
 
+_FAILURE_BYTES = 1 << 16
+
 
 class Board:
     """The numbers of all workers.
@@ -39,10 +42,13 @@ class Board:
         Number of rows.
     numbers : int
         Numbers in each row that the caller gives a meaning to.
+    must_open : bool, default=False
+        Whether a worker that cannot open its model ends the server, until all have been ready.
     """
 
-    def __init__(self, workers: int, numbers: int) -> None:
+    def __init__(self, workers: int, numbers: int, *, must_open: bool = False) -> None:
         self.workers = workers
+        self._must_open = must_open
         width = _OWN + numbers
         self._memory = mmap.mmap(-1, 8 * (_HEADER + workers * width))
         cells = memoryview(self._memory).cast("d")
@@ -65,6 +71,11 @@ class Board:
     def settled(self) -> bool:
         """Whether no worker is on its way any more."""
         return all(slot.state in (State.READY, State.FAILED) for slot in self.slots)
+
+    @property
+    def ends_on_failure(self) -> bool:
+        """Whether a worker that cannot open its model ends the server."""
+        return self._must_open and not self.opened
 
     @property
     def starts(self) -> int:
@@ -101,6 +112,7 @@ class Slot:
         self.board = board
         self.number = number
         self._cells = cells
+        self._failure = mmap.mmap(-1, _FAILURE_BYTES)
         self.numbers = cells[_OWN:]
 
     @property
@@ -120,6 +132,17 @@ class Slot:
     @connections.setter
     def connections(self, count: int) -> None:
         self._cells[_CONNECTIONS] = float(count)
+
+    @property
+    def failure(self) -> dict[str, str]:
+        """Why the worker could not open its model, for the parent to log; empty if unsaid."""
+        written = self._failure[:].rstrip(b"\0")
+        found: dict[str, str] = json.loads(written) if written else {}
+        return found
+
+    @failure.setter
+    def failure(self, facts: dict[str, str]) -> None:
+        self._failure[:] = json.dumps(facts).encode().ljust(_FAILURE_BYTES, b"\0")
 
     @property
     def is_open(self) -> bool:

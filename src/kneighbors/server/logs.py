@@ -6,7 +6,13 @@ import json
 import logging
 import sys
 import time
+import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+import kneighbors
+from kneighbors.errors import KNeighborsError, ScriptError
 
 LOG = logging.getLogger("kneighbors.server")
 
@@ -15,6 +21,8 @@ _NAMES = ("kneighbors.server", "uvicorn.error", "asyncio")
 
 _LONGEST_VALUE = 200  # characters of a value that a client may have chosen
 _LONGEST_TRACE = 8000
+_LONGEST_REASON = 2000
+_OURS = (str(Path(kneighbors.__file__).parent), "<frozen ")
 
 
 class LineFormatter(logging.Formatter):
@@ -49,6 +57,29 @@ class LineFormatter(logging.Formatter):
             return json.dumps(line | {name: _short(name, value) for name, value in facts.items()})
         pairs = [f"{name}={_plain(_short(name, value))}" for name, value in facts.items()]
         return " ".join([at, level, _one_line(event), f"pid={record.process}", *pairs])
+
+
+def failure_facts(error: BaseException) -> dict[str, str]:
+    """Return ``reason``, and ``trace`` where an error is a script's, or none that is expected."""
+    if not isinstance(error, KNeighborsError):
+        facts = {"reason": f"{type(error).__name__}: {error}"}
+        trace = traceback.format_exception(error)
+    else:
+        facts = {"reason": f"[{error.code}] {error}"}
+        trace = script_trace(error)
+    facts["reason"] = facts["reason"][:_LONGEST_REASON]
+    return facts | ({"trace": "".join(trace)[-_LONGEST_TRACE:]} if trace else {})
+
+
+def script_trace(error: BaseException) -> list[str]:
+    """Return the traceback of what a user's script raised, from the script on; else nothing."""
+    cause = error.__cause__
+    if not isinstance(error, ScriptError) or cause is None:
+        return []
+    trace: TracebackType | None = cause.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return traceback.format_exception(cause.with_traceback(trace))
 
 
 def _short(name: str, value: Any) -> Any:

@@ -11,16 +11,17 @@ import math
 import os
 import signal
 import socket
+import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from kneighbors.server.board import Board, Slot
+from kneighbors.server.board import Board, Slot, State
 from kneighbors.server.logs import LOG
 from kneighbors.server.serving import GracefulServer
 from kneighbors.server.settings import Settings
@@ -128,6 +129,7 @@ class ModelArbiter(Arbiter):  # type: ignore[misc]
     def __init__(self, app: ServingApplication) -> None:
         self._serving = app.serving
         self._has_announced = False
+        self._is_stopping = False
         self._delay_s = 0.0
         self._not_before = 0.0
         super().__init__(app)
@@ -149,6 +151,9 @@ class ModelArbiter(Arbiter):  # type: ignore[misc]
             if board.opened:
                 self._has_announced = True
                 self._serving.on_ready()
+            elif board.ends_on_failure:
+                self._end_if_one_has_failed()
+                timeout = _STARTING_POLL_S
             elif not board.settled:
                 timeout = _STARTING_POLL_S
         signals: list[int] = super().wait_for_signals(timeout)
@@ -173,14 +178,58 @@ class ModelArbiter(Arbiter):  # type: ignore[misc]
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
+    def reap_workers(self) -> None:
+        """Take leave of the workers that have ended; what ends the server is for us to say."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            worker = self.WORKERS.pop(pid, None)
+            if worker is not None:  # else an orphan, which is ours where we are process 1
+                worker.tmp.close()
+                self._child_is_gone(worker, os.waitstatus_to_exitcode(status))
+
+    def stop(self, graceful: bool = True) -> None:
+        """Stop the workers; what they end with does not matter any more."""
+        self._is_stopping = True
+        super().stop(graceful)
+
+    def _end_if_one_has_failed(self) -> None:
+        for slot in self._serving.board.slots:
+            if slot.state is State.FAILED:
+                self._give_up(slot.failure)
+
+    def _give_up(self, facts: dict[str, str]) -> NoReturn:
+        """End, for this server can never answer; what is said last is why."""
+        self.stop(graceful=False)
+        LOG.error(
+            "the model could not be loaded, so the server ends: %s",
+            facts.pop("reason"),
+            extra={"facts": facts},
+        )
+        sys.exit(1)
+
     def give_slot(self, worker: ModelWorker) -> None:
         """Prepare a worker that is about to be forked."""
         worker.slot = self._serving.board.take()
         worker.born = time.monotonic()
 
-    def child_is_gone(self, worker: ModelWorker) -> None:
+    def _child_is_gone(self, worker: ModelWorker, code: int) -> None:
         """Free the row of a worker that has ended, and put the next one off if it died young."""
+        was_told_to = self._is_stopping or worker.slot.state is State.STOPPING
         worker.slot.clear()
+        if was_told_to:
+            return
+        how = f"a worker ended with the exit code {code}"
+        if code < 0:
+            how = f"a worker was ended by {signal.Signals(-code).name}"
+            how += ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+        if self._serving.board.ends_on_failure:
+            self._give_up(worker.slot.failure or {"reason": how})
+        LOG.error(how, extra={"facts": {"worker": worker.pid}})
         if time.monotonic() - worker.born > _LIVED_S:
             self._delay_s = 0.0
             return
@@ -215,7 +264,6 @@ class ServingApplication(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108
             "pre_fork": lambda arbiter, worker: arbiter.give_slot(worker),
-            "child_exit": lambda arbiter, worker: arbiter.child_is_gone(worker),
         }
         for name, value in wanted.items():
             if name in self.cfg.settings:  # older versions have no control socket

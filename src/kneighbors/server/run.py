@@ -59,7 +59,8 @@ def serve(
     Returns
     -------
     int
-        Exit code: 0 after a signal, when all that was in flight has been answered.
+        Exit code: 0 after a signal, when all that was in flight has been answered; 1 in a
+        container whose model cannot be loaded.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def serve(
         A setting is out of bounds; ``port-taken``, ``port-forbidden`` or ``host-unknown``.
     StorageError, ArtifactError
         There is no artifact. A part that is damaged is noticed later, by the workers: then
-        ``/ping`` goes on saying 503 and the log says why.
+        ``/ping`` goes on saying 503 and the log says why; in a container the server ends.
     MissingExtra
         The extra ``serve`` is not installed.
 
@@ -94,7 +95,9 @@ def serve(
                 settings, slot=slot, opener=opener, environ=environ, registry=registry
             )
 
-        return serve_app(make_app, settings, announce=announce)
+        # A container that never becomes healthy had better end: whoever started it waits.
+        must_open = environ is not None and settings.multi_model != "true"
+        return serve_app(make_app, settings, announce=announce, must_open=must_open)
 
 
 def _registry(settings: Settings, room: Path | None) -> Registry | None:
@@ -107,7 +110,11 @@ def _registry(settings: Settings, room: Path | None) -> Registry | None:
 
 
 def serve_app(
-    make_app: AppMaker, settings: Settings, *, announce: Callable[[str], None] | None = None
+    make_app: AppMaker,
+    settings: Settings,
+    *,
+    announce: Callable[[str], None] | None = None,
+    must_open: bool = False,
 ) -> int:
     """Serve any ASGI application by the same processes and the same protocol as `serve`.
 
@@ -118,13 +125,15 @@ def serve_app(
     settings : Settings
     announce : callable, optional
         As of `serve`.
+    must_open : bool, default=False
+        Whether a model that cannot be loaded ends the server, with 1.
     """
     owner = os.getpid()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         for number in before:  # until the arbiter takes them
             signal.signal(number, lambda number, frame: sys.exit(0))
-        _run(make_app, settings, announce or _print)
+        _run(make_app, settings, announce or _print, must_open=must_open)
     except SystemExit as end:
         if os.getpid() == owner:
             return _exit_code(end)
@@ -140,7 +149,9 @@ def serve_app(
             signal.signal(number, handler)
 
 
-def _run(make_app: AppMaker, settings: Settings, announce: Callable[[str], None]) -> NoReturn:
+def _run(
+    make_app: AppMaker, settings: Settings, announce: Callable[[str], None], *, must_open: bool
+) -> NoReturn:
     """Listen, fork and wait; ends by SystemExit."""
     logs.set_up(settings.log_level, settings.log_format)
     with listen(settings.host, settings.port) as listener:
@@ -150,7 +161,7 @@ def _run(make_app: AppMaker, settings: Settings, announce: Callable[[str], None]
         _import_all()
         from kneighbors.server.processes import Serving, ServingApplication
 
-        board = Board(settings.worker_count, NUMBERS)
+        board = Board(settings.worker_count, NUMBERS, must_open=must_open)
 
         def on_ready() -> None:
             workers = "1 worker" if board.workers == 1 else f"{board.workers} workers"

@@ -239,7 +239,7 @@ def _main() -> Application:
     try:
         return open_application(os.environ)
     except KNeighborsError as error:
-        sys.stderr.write(f"error: [{error.code}] {error}\n")
+        sys.stderr.write("".join(logs.script_trace(error)) + f"error: [{error.code}] {error}\n")
         raise SystemExit(_BOOT_FAILED) from error
 
 
