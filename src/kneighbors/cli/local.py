@@ -86,24 +86,17 @@ def up(
 def run(root: Path | None, program: tuple[str, ...]) -> int:
     """Run a program against the control plane, and return its exit code.
 
-    Where none is up, one is started, and ended when the program ends. The program may be of
-    another Python environment, one that has a SageMaker SDK and not this package.
+    Where none is up, one is started, which ends with the last program that is run against it. The
+    program may be of another Python environment, one that has a SageMaker SDK and not this package.
     """
     from kneighbors.cli.local_program import run_program
     from kneighbors.local.environment import program_environment
-    from kneighbors.local.process import end_plane, start_plane
-    from kneighbors.local.root import made_root, running
+    from kneighbors.local.programs import plane_for_program
+    from kneighbors.local.root import made_root
 
     place = made_root(root)
-    settings = running(place)
-    is_ours = settings is None
-    if settings is None:
-        settings = start_plane(place)
-    try:
+    with plane_for_program(place) as settings:
         return run_program(program, program_environment(place, settings, os.environ))
-    finally:
-        if is_ours:
-            end_plane(place)
 
 
 @command.command()

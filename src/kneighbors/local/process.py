@@ -41,7 +41,8 @@ def start_plane(root: Path, port: int | None = None, images: Sequence[str] = ())
     LocalError
         What the plane refused to start for, or ``local-start-failed``.
     """
-    command = [sys.executable, "-m", "kneighbors.local", "--root", str(root)]
+    # Names of files are UTF-8, whatever the locale of whoever starts it.
+    command = [sys.executable, "-X", "utf8", "-m", "kneighbors.local", "--root", str(root)]
     if port is not None:
         command += ["--port", str(port)]
     for image in images:
@@ -53,22 +54,16 @@ def start_plane(root: Path, port: int | None = None, images: Sequence[str] = ())
         process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise _refusal(log, begun)
-        settings = running(root)
-        if settings is not None and settings.pid == process.pid and is_healthy(settings):
-            process.returncode = 0  # Popen would complain of a process that outlives it
-            return settings
-        time.sleep(_POLL_S)
-    process.kill()
-    process.wait()
-    raise LocalError(
-        "local-start-failed",
-        f"Expected a control plane that answers within {_START_S:.0f} s.",
-        where=str(log),
-    )
+    try:
+        return _answering(process, root, log, begun)
+    except BaseException:  # of an interrupt too: nobody would know of a plane that came up later
+        process.terminate()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
 
 
 def end_plane(root: Path) -> Settings | None:
@@ -123,6 +118,24 @@ def plane_status(settings: Settings) -> dict[str, Any]:
             where=settings.url,
         ) from error
     return status
+
+
+def _answering(process: subprocess.Popen[bytes], root: Path, log: Path, begun: int) -> Settings:
+    """Return how to reach a plane that was started just now, as soon as it answers."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise _refusal(log, begun)
+        settings = running(root)
+        if settings is not None and settings.pid == process.pid and is_healthy(settings):
+            process.returncode = 0  # Popen would complain of a process that outlives it
+            return settings
+        time.sleep(_POLL_S)
+    raise LocalError(
+        "local-start-failed",
+        f"Expected a control plane that answers within {_START_S:.0f} s.",
+        where=str(log),
+    )
 
 
 def _get(settings: Settings, name: str) -> Any:
