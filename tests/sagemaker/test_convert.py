@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,32 @@ def test_an_unreadable_pickle_is_an_error_of_the_file(tmp_path: Path, data: byte
     with pytest.raises(KNeighborsError) as caught:
         convert(tmp_path / "model.joblib", tmp_path / "M", trust_pickle=True)
     assert caught.value.code == "pickle-unreadable"
+
+
+class Exits:
+    """A pickle that ends the program."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (0,)
+
+
+def test_a_pickle_that_exits_is_an_error_of_the_file(tmp_path: Path) -> None:
+    joblib.dump(Exits(), tmp_path / "model.joblib")
+    with pytest.raises(KNeighborsError, match="got SystemExit: 0") as caught:
+        convert(tmp_path / "model.joblib", tmp_path / "M", trust_pickle=True)
+    assert caught.value.code == "pickle-unreadable"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("n_neighbors", "many"), ("n_neighbors", None), ("metric_params", 7)]
+)
+def test_an_estimator_with_odd_parameters_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+    estimator = NearestNeighbors().fit(X)
+    setattr(estimator, name, value)
+    joblib.dump(estimator, tmp_path / "model.joblib")
+    with pytest.raises(ParameterRefused) as caught:
+        convert(tmp_path / "model.joblib", tmp_path / "M", trust_pickle=True)
+    assert caught.value.code == "convert-estimator"
 
 
 def test_a_warning_of_another_version_is_told(tmp_path: Path) -> None:

@@ -206,6 +206,7 @@ def test_the_plain_script_needs_nothing_of_ours_and_reads_as_python_3_7(
         ("application/x-npy", npy(np.array([{"a": 1}], dtype=object))),
         ("application/json", "[[1, 2]"),
         ("text/plain", "1,2"),
+        ("image/png", b"\x89PNG"),
     ],
 )
 def test_the_plain_script_refuses_pickles_and_what_it_cannot_read(
@@ -306,6 +307,42 @@ def test_a_full_disk_leaves_no_archive(
             package(wines, small / "model.tar.gz", format=format)
         assert caught.value.code == "storage-full"
         assert [path.name for path in small.iterdir()] == ["filler"]
+
+
+def test_the_model_and_the_code_are_both_written_or_neither(wines: Path, tmp_path: Path) -> None:
+    output, code = tmp_path / "model.tar.gz", tmp_path / "sourcedir.tar.gz"
+    code.write_text("mine")
+    with pytest.raises(StorageError, match="new file"):
+        package(wines, output, sourcedir=code)
+    assert (code.read_text(), output.exists()) == ("mine", False)
+    with pytest.raises(ParameterRefused, match="one name for both"):
+        package(wines, output, sourcedir=tmp_path / "." / output.name)
+    with pytest.raises(KNeighborsError):
+        package(tmp_path, output, sourcedir=code, overwrite=True)
+    assert (code.read_text(), output.exists()) == ("mine", False)
+    with mounted(tmp_path / "small", "size=8k") as small:
+        with pytest.raises(StorageError, match="no room"):
+            package(wines, output, sourcedir=small / "sourcedir.tar.gz")
+        assert not list(small.iterdir())
+    assert not output.exists()
+
+
+def test_a_directory_that_is_not_there_is_named(wines: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="directory to write to") as caught:
+        package(wines, tmp_path / "none" / "model.tar.gz")
+    assert ("storage-missing", str(tmp_path / "none")) == (caught.value.code, caught.value.where)
+
+
+@pytest.mark.parametrize("text", [b"def (", b"x = 1\0", b"'\xe9'"])
+def test_a_script_that_is_no_python_is_not_packaged(
+    wines: Path, tmp_path: Path, text: bytes
+) -> None:
+    script = tmp_path / "handlers.py"
+    script.write_bytes(text)
+    with pytest.raises(ParameterRefused, match="script in Python") as caught:
+        package(wines, tmp_path / "model.tar.gz", entry_point=script)
+    assert caught.value.code == "entry-point"
+    assert not (tmp_path / "model.tar.gz").exists()
 
 
 def test_a_damaged_artifact_is_not_packaged(tmp_path: Path) -> None:

@@ -103,6 +103,13 @@ def new_archive(target: Path, overwrite: bool, write: Callable[[BinaryIO], None]
     with translated(target):
         if look(target).kind is not Kind.NOTHING and not (overwrite and target.is_file()):
             raise _exists(target)
+        if not target.parent.is_dir():
+            raise StorageError(
+                "storage-missing",
+                "Expected a directory to write to, found none.",
+                where=str(target.parent),
+                hint="Make it first.",
+            )
         sweep(target)
         path, lock = make_locked(target, _make_file)
         try:

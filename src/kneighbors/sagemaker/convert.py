@@ -16,6 +16,7 @@ from kneighbors.artifact import Manifest
 from kneighbors.errors import ArtifactError, ParameterRefused
 from kneighbors.items import Catalog
 from kneighbors.sagemaker.labels import read_ids
+from kneighbors.sagemaker.script import described
 from kneighbors.search.gate import check_corpus
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import canonical
@@ -109,11 +110,11 @@ def convert(
             hint="Give it only for a file that you, or somebody you trust, made.",
         )
     estimator, said = _unpickled(path)
-    X, metric = _corpus(estimator, path)
+    X, metric, n_neighbors = _corpus(estimator, path)
     index = ExactIndex.build(ArrayRows(check_corpus(X, metric)), metric, progress=progress)
     named = id_column if ids is None else read_ids(os.fspath(ids))
     catalog = Catalog.from_data(index.n_samples, ids=named, items=items)
-    source: dict[str, Any] = {"address": path.name, "n_neighbors": int(estimator.n_neighbors)}
+    source: dict[str, Any] = {"address": path.name, "n_neighbors": n_neighbors}
     names: Sequence[Any] | None = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         source["feature_names"] = [str(name) for name in names]
@@ -134,11 +135,10 @@ def _unpickled(path: Path) -> tuple[Any, tuple[str, ...]]:
         except (MemoryError, OSError):
             raise
         # A pickle is a program, and fails as it likes: with any exception.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ArtifactError(
                 "pickle-unreadable",
-                f"Expected a pickle that this Python can read, got {type(error).__name__}: "
-                f"{str(error)[:300]}.",
+                f"Expected a pickle that this Python can read, got {described(error)}.",
                 where=str(path),
                 hint="Unpickle it with the versions of scikit-learn and numpy that made it, and "
                 "save its vectors with numpy.save.",
@@ -146,8 +146,8 @@ def _unpickled(path: Path) -> tuple[Any, tuple[str, ...]]:
     return estimator, tuple(str(one.message) for one in caught)
 
 
-def _corpus(estimator: Any, path: Path) -> tuple[Any, str]:
-    """Return the vectors that an estimator was fitted to, and their metric."""
+def _corpus(estimator: Any, path: Path) -> tuple[Any, str, int]:
+    """Return the vectors that an estimator was fitted to, their metric and its `n_neighbors`."""
     import sklearn.neighbors as sk
     from scipy.sparse import issparse
 
@@ -158,13 +158,18 @@ def _corpus(estimator: Any, path: Path) -> tuple[Any, str]:
         raise _refused("estimator", "a fitted estimator", "one that is not", path)
     if issparse(X):
         raise _refused("sparse", "dense vectors", "a sparse matrix", path)
-    params = estimator.metric_params or {}
-    p = params.get("p", estimator.p)
-    metric = canonical(estimator.metric, p=p) if set(params) <= {"p"} else None
+    try:
+        params = dict(estimator.metric_params or {})
+        p = params.get("p", estimator.p)
+        metric = canonical(estimator.metric, p=p) if set(params) <= {"p"} else None
+        n_neighbors = int(estimator.n_neighbors)
+    except (AttributeError, TypeError, ValueError) as error:
+        whole = "an estimator with the parameters of scikit-learn's"
+        raise _refused("estimator", whole, described(error), path) from error
     if metric is None:
         given = f"{estimator.metric!r} with p={p} and {sorted(params) or 'no'} parameters"
         raise _refused("metric", "cosine, euclidean, sqeuclidean or inner_product", given, path)
-    return np.ascontiguousarray(X), metric
+    return np.ascontiguousarray(X), metric, n_neighbors
 
 
 def _refused(what: str, expected: str, got: str, path: Path) -> ParameterRefused:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from kneighbors.artifact import Manifest, open_artifact, pack, unpack
+from kneighbors.artifact.packing import TarGz, new_archive
 from kneighbors.artifact.publishing import resolved
-from kneighbors.errors import ParameterRefused, StorageError
+from kneighbors.errors import ParameterRefused
 from kneighbors.sagemaker.packaged import (
     FORMATS,
     FRONTS,
@@ -22,11 +25,9 @@ from kneighbors.sagemaker.packaged import (
     environment_of,
     image_version_of,
 )
-from kneighbors.sagemaker.source_tree import archive, own_script, package_files, script_files
+from kneighbors.sagemaker.source_tree import own_script, package_files, script_files
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage import translated
-from kneighbors.storage.address import Address
-from kneighbors.storage.local import LocalStore
 
 __all__ = ["Packaged", "package"]
 
@@ -87,7 +88,7 @@ def package(
     ------
     ParameterRefused
         ``package-metric`` when scikit-learn does not know the artifact's metric, ``package-front``
-        when our front is to serve scikit-learn's format, ``entry-point``.
+        when our front is to serve scikit-learn's format, ``entry-point``, ``parameter-conflict``.
     StorageError
         ``artifact-exists`` when there is a file, or what the system refused; neither file is then
         there.
@@ -97,18 +98,29 @@ def package(
     script, code = _code(format, front, entry_point)
     environment = environment_of(format, front, script)
     target = resolved(output)
-    with as_directory(Path(model), progress) as (directory, manifest):
-        if format == "sklearn":
-            from kneighbors.sagemaker.package_plain import pack_plain
+    written = None if sourcedir is None else resolved(sourcedir)
+    if written == target:
+        raise ParameterRefused(
+            "parameter-conflict", "Expected two files, got one name for both.", where=str(target)
+        )
 
-            pack_plain(directory, manifest, target, code, overwrite=overwrite, progress=progress)
-        else:
-            pack(directory, target, overwrite=overwrite, code=code, progress=progress)
+    def write() -> None:
+        with as_directory(Path(model), progress) as (directory, manifest):
+            if format == "sklearn":
+                from kneighbors.sagemaker.package_plain import pack_plain
+
+                pack_plain(
+                    directory, manifest, target, code, overwrite=overwrite, progress=progress
+                )
+            else:
+                pack(directory, target, overwrite=overwrite, code=code, progress=progress)
+
+    if written is None:
+        write()
+    else:
+        _write_sourcedir(written, code, overwrite, write)
     with translated(target):
         size = target.stat().st_size
-    written = None
-    if sourcedir is not None:
-        written = write_sourcedir(Path(sourcedir), code, overwrite)
     return Packaged(
         path=target,
         bytes=size,
@@ -125,17 +137,20 @@ def script_of(format: Format, front: Front, entry_point: str | os.PathLike[str])
     return _code(format, front, entry_point)[0]
 
 
-def write_sourcedir(path: Path, code: Mapping[str, bytes], overwrite: bool) -> Path:
-    """Write code as a ``sourcedir.tar.gz``, whole or not at all."""
-    if path.exists() and not overwrite:
-        raise StorageError(
-            "artifact-exists",
-            "Expected a new file, got the name of something that exists.",
-            where=str(path),
-            hint="Choose another, or ask for it to be overwritten.",
-        )
-    LocalStore().put(Address.parse(path), archive(code))
-    return path
+def _write_sourcedir(
+    target: Path, code: Mapping[str, bytes], overwrite: bool, write_model: Callable[[], None]
+) -> None:
+    """Write code as a ``sourcedir.tar.gz``, and the model; both whole, or neither."""
+
+    def write(file: BinaryIO) -> None:
+        packer = TarGz(file, 9)
+        for name, data in code.items():
+            packer.add(name, len(data), [data])
+        packer.finish()
+        # While there is room for the code already, which has no name yet.
+        write_model()
+
+    new_archive(target, overwrite, write)
 
 
 @contextmanager
@@ -162,6 +177,7 @@ def _code(
     own = PLAIN_SCRIPT if format == "sklearn" else OWN_SCRIPT
     found = {own: own_script(own)} if entry_point is None else script_files(Path(entry_point))
     script = _entry(found, entry_point)
+    _check_syntax(script, found[script])
     if _USUAL_NAME not in found:
         # The multi-model stack of the image imports this name.
         found[_USUAL_NAME] = found[script]
@@ -170,6 +186,19 @@ def _code(
         if not _PROJECTS & set(found):
             found |= {_BACKEND: own_script(_BACKEND), "pyproject.toml": _NOTHING_TO_INSTALL}
     return script, dict(sorted(found.items()))
+
+
+def _check_syntax(script: str, text: bytes) -> None:
+    """Refuse what is no Python before a container fails to start with it."""
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise ParameterRefused(
+            "entry-point",
+            f"Expected a script in Python, got {type(error).__name__}: {error}.",
+            where=script,
+            hint="Package a script in newer Python with a Python that is as new.",
+        ) from None
 
 
 def _entry(found: Mapping[str, bytes], entry_point: str | os.PathLike[str] | None) -> str:

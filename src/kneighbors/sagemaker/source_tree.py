@@ -6,13 +6,11 @@ starts without a network.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from kneighbors.artifact.tarball import BLOCK, build_header, padding
 from kneighbors.errors import ParameterRefused
 from kneighbors.storage import translated
 
@@ -101,21 +99,3 @@ def _fault(found: Mapping[str, bytes]) -> str | None:
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
-
-
-def archive(members: Mapping[str, bytes]) -> bytes:
-    """Return files as a ``.tar.gz``; the same files give the same bytes.
-
-    Examples
-    --------
-    >>> archive({"a.py": b""}) == archive({"a.py": b""})
-    True
-    """
-    return gzip.compress(
-        b"".join(
-            build_header(name, len(data)) + data + bytes(padding(len(data)))
-            for name, data in sorted(members.items())
-        )
-        + bytes(2 * BLOCK),
-        mtime=0,
-    )

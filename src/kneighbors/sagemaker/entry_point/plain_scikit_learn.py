@@ -48,13 +48,13 @@ def input_fn(body: Union[str, bytes], content_type: str) -> Any:  # noqa: UP007
     if kind == NPY:
         # A pickle in the body would run its sender's code.
         return np.load(io.BytesIO(bytes(body)), allow_pickle=False)  # type: ignore[arg-type]
+    if kind not in (JSON, CSV):
+        raise ValueError(f"Expected {NPY}, {JSON} or {CSV}, got {content_type!r}.")
     text = body if isinstance(body, str) else bytes(body).decode("utf-8")
     if kind == JSON:
         document = json.loads(text)
         return np.array(document["instances"] if isinstance(document, dict) else document, float)
-    if kind == CSV:
-        return np.array([line.split(",") for line in text.splitlines() if line.strip()], float)
-    raise ValueError(f"Expected {NPY}, {JSON} or {CSV}, got {content_type!r}.")
+    return np.array([line.split(",") for line in text.splitlines() if line.strip()], float)
 
 
 def predict_fn(queries: Any, model: Any) -> Any:
