@@ -25,6 +25,8 @@ from support.local_plane import PlaneProcess
 from support.server_process import wait_for
 
 BUCKET = "cellar"
+#: Of the test whose bucket nobody else writes to.
+UPLOADS = "uploads"
 Digest = str | None
 
 
@@ -242,7 +244,7 @@ class Uploads:
             self.count += 1
 
     def _change(self, key: str, data: bytes | None, *, in_parts: bool) -> None:
-        place = {"Bucket": BUCKET, "Key": key}
+        place = {"Bucket": UPLOADS, "Key": key}
         if data is None:
             self._client.delete_object(**place)
         elif in_parts:
@@ -259,11 +261,11 @@ class Uploads:
 
 def test_what_was_acknowledged_survives_sigkill_at_any_instant(plane: PlaneProcess) -> None:
     chance = random.Random(20)
-    plane.client("s3").create_bucket(Bucket=BUCKET)
+    plane.client("s3").create_bucket(Bucket=UPLOADS)
     known: dict[str, set[Digest]] = {}
     for crash in range(2):
         uploads = Uploads(plane, crash, known)
-        wanted = chance.randrange(20, 60)
+        wanted = chance.randrange(10, 40)
         wait_for(partial(uploads.has_done, wanted), "uploads", 60)
         time.sleep(chance.random() * 0.02)  # an instant within a request, not after one
         plane.kill()
@@ -271,8 +273,8 @@ def test_what_was_acknowledged_survives_sigkill_at_any_instant(plane: PlaneProce
         plane.start()
         s3 = plane.client("s3")
         found: dict[str, Digest] = {
-            one["Key"]: digest(s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read())
-            for one in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+            one["Key"]: digest(s3.get_object(Bucket=UPLOADS, Key=one["Key"])["Body"].read())
+            for one in s3.list_objects_v2(Bucket=UPLOADS).get("Contents", [])
         }
         assert [] == [
             key for key, contents in uploads.possible.items() if found.get(key) not in contents

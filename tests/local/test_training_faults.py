@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -14,21 +13,11 @@ from support.local_jobs import BUCKET, Jobs, channel
 from support.local_plane import PlaneProcess
 from support.server_process import wait_for
 
-GRACE_S = 2.0
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProcess]:
-    root = tmp_path_factory.mktemp("plane") / "root"
-    grace = {"KNEIGHBORS_LOCAL_STOP_GRACE_S": str(GRACE_S)}
-    with PlaneProcess(root, environment=grace) as up:
-        yield up
-
 
 @pytest.fixture
 def jobs(plane: PlaneProcess) -> Jobs:
     jobs = Jobs(plane)
-    jobs.put({"data/x.csv": "1,2\n"})
+    jobs.put({"faults/x.csv": "1,2\n"})
     return jobs
 
 
@@ -196,7 +185,7 @@ def test_what_cannot_be_run_is_refused_when_it_is_created(jobs: Jobs) -> None:
     refused(jobs, invalid, 'URL "s3://nowhere/data"', InputDataConfig=missing)
     empty = [channel("train", f"s3://{BUCKET}/nothing")]
     refused(jobs, invalid, f'URL "s3://{BUCKET}/nothing"', InputDataConfig=empty)
-    twice = [channel("train", f"s3://{BUCKET}/data")] * 2
+    twice = [channel("train", f"s3://{BUCKET}/faults")] * 2
     refused(jobs, invalid, "must be unique", InputDataConfig=twice)
     output = {"S3OutputPath": "s3://nowhere/out"}
     refused(jobs, invalid, 'S3OutputPath "s3://nowhere/out"', OutputDataConfig=output)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,9 @@ import pytest
 from kneighbors.artifact import pack, save
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.rows import ArrayRows
-from support import local_echo
 from support.local_jobs import BUCKET, IMAGE, Jobs
 from support.local_plane import PlaneProcess
 from support.server_process import wait_for
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProcess]:
-    echo = f"echo=python {local_echo.__file__}"
-    with PlaneProcess(tmp_path_factory.mktemp("plane") / "root", "--image", echo) as up:
-        yield up
 
 
 @pytest.fixture(scope="module")

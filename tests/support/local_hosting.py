@@ -8,8 +8,11 @@ import json
 import sys
 import tarfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+
+from botocore.exceptions import ClientError
 
 from support.local_plane import PlaneProcess
 from support.server_process import ROOT, wait_for
@@ -33,6 +36,7 @@ class HostingPlane:
         command = f"*/echo:*={sys.executable} {_SERVER}"
         self.process = PlaneProcess(root, "--image", command, environment=environment)
         self._numbers = itertools.count(1)
+        self.endpoints: list[str] = []
         self.s3.create_bucket(Bucket=BUCKET)
 
     @property
@@ -103,9 +107,16 @@ class HostingPlane:
         name = self.new("endpoint")
         config = self.config(*(variants or ({"ModelName": self.model()},)), **members)
         self.api.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        self.endpoints.append(name)
         if wait:
             self.wait(name)
         return name
+
+    def delete_endpoints(self, kept: int) -> None:
+        """Delete those that were created after the first `kept`; what cannot be deleted stays."""
+        while len(self.endpoints) > kept:
+            with suppress(ClientError):
+                self.api.delete_endpoint(EndpointName=self.endpoints.pop())
 
     def describe(self, endpoint: str) -> dict[str, Any]:
         """Return an endpoint's description."""
