@@ -97,14 +97,17 @@ def test_a_closed_stream_drops_what_comes(logs: Logs) -> None:
     assert [] == logs.tail(GROUP, 9)
 
 
-def test_clients_of_cloudwatch_read_what_is_on_the_disk(plane: PlaneProcess) -> None:
-    write(
-        Logs(plane.root / "logs"),
-        "wines/algo-1-5",
-        *((1_700_000_000_000 + n, f"line {n}") for n in range(25)),
-    )
-    plane.restart()  # a plane shows the streams that it finds
-    client = plane.client("logs")
+@pytest.fixture(scope="module")
+def found(plane: PlaneProcess) -> PlaneProcess:
+    """A plane that shows the streams that it has found."""
+    logs = Logs(plane.root / "logs")
+    write(logs, "wines/algo-1-5", *((1_700_000_000_000 + n, f"line {n}") for n in range(25)))
+    plane.restart()
+    return plane
+
+
+def test_clients_of_cloudwatch_read_what_is_on_the_disk(found: PlaneProcess) -> None:
+    client = found.client("logs")
     [stream] = client.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="wines/")[
         "logStreams"
     ]
@@ -113,22 +116,20 @@ def test_clients_of_cloudwatch_read_what_is_on_the_disk(plane: PlaneProcess) -> 
     place = {"logGroupName": GROUP, "logStreamName": "wines/algo-1-5", "startFromHead": True}
     page = client.get_log_events(**place, limit=20)
     assert [f"line {n}" for n in range(20)] == [one["message"] for one in page["events"]]
-    with Logs(plane.root / "logs").writer(GROUP, "wines/algo-1-5") as writer:
+    with Logs(found.root / "logs").writer(GROUP, "wines/algo-1-5") as writer:
         writer.write_line("one more")
     page = client.get_log_events(**place, nextToken=page["nextForwardToken"])
     assert [*(f"line {n}" for n in range(20, 25)), "one more"] == [
         one["message"] for one in page["events"]
     ]
-    found = client.filter_log_events(
+    events = client.filter_log_events(
         logGroupName=GROUP, logStreamNamePrefix="wines/", filterPattern="more"
     )
-    assert ["one more"] == [one["message"] for one in found["events"]]
+    assert ["one more"] == [one["message"] for one in events["events"]]
 
 
-def test_logs_are_read_whatever_region_the_client_is_in(plane: PlaneProcess) -> None:
-    write(Logs(plane.root / "logs"), "regions/algo-1", (1, "here"))
-    plane.restart()
-    client = plane.client("logs", region_name="eu-west-1")
-    found = client.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="regions/")
+def test_logs_are_read_whatever_region_the_client_is_in(found: PlaneProcess) -> None:
+    client = found.client("logs", region_name="eu-west-1")
+    streams = client.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="wines/")
     client.close()
-    assert 1 == len(found["logStreams"])
+    assert 1 == len(streams["logStreams"])

@@ -34,6 +34,7 @@ from kneighbors.local.root import (
     Settings,
     holding,
     new_settings,
+    not_writable,
     read_settings,
     write_settings,
 )
@@ -120,7 +121,7 @@ class Started:
             write_settings(root, self.settings)
             self._undo = undo.pop_all()
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="server", daemon=True
+            target=self._server.serve_forever, args=(_ENDED_S,), name="server", daemon=True
         )
         self._thread.start()
         threading.Thread(target=_warm, args=(inside,), name="warm", daemon=True).start()
@@ -154,6 +155,8 @@ class Started:
 
 
 _M_MMAP_THRESHOLD = -3
+#: How often the server looks whether it is to end.
+_ENDED_S = 0.1
 _STATUSES = ("TrainingJobStatus", "TransformJobStatus", "EndpointStatus")
 #: What a restart loses.
 IN_MEMORY_ONLY = (
@@ -190,6 +193,8 @@ def _shown(name: str, document: dict[str, Any]) -> dict[str, Any]:
 def _opened(path: Path, opening: Callable[[Path], Any]) -> Any:
     try:
         return opening(path)
+    except (sqlite3.OperationalError, OSError) as error:  # a full disk, say: nothing is damaged
+        raise not_writable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
         raise LocalError(
             "local-state-damaged",
