@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kneighbors.local.records import Document, Records
+from kneighbors.local.records import Document, Records, written_at_last
 from support.server_process import ROOT
 
 _KILLED = """
@@ -102,3 +102,37 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, and long enough to be sure of it" * 40)
     with pytest.raises(sqlite3.DatabaseError):
         Records(path)
+
+
+def test_what_must_be_said_is_written_as_soon_as_the_disk_has_room(tmp_path: Path) -> None:
+    full = _Full(tmp_path)
+    attempts = []
+
+    def write() -> None:
+        attempts.append(1)
+        if len(attempts) == 2:
+            full.make_room()
+        full.write()
+
+    written_at_last(write, lambda: False)
+    assert 2 == len(attempts)
+
+
+def test_a_disk_that_stays_full_is_given_up_with_the_plane(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        written_at_last(_Full(tmp_path).write, lambda: True)
+
+
+class _Full:
+    """A database that has no room."""
+
+    def __init__(self, folder: Path) -> None:
+        self._db = sqlite3.connect(folder / "full.sqlite")
+        self._db.execute("CREATE TABLE t (x BLOB)")
+        self._db.execute("PRAGMA max_page_count=3")
+
+    def make_room(self) -> None:
+        self._db.execute("PRAGMA max_page_count=100")
+
+    def write(self) -> None:
+        self._db.execute("INSERT INTO t VALUES (zeroblob(100000))")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,8 @@ from kneighbors.local.async_calls import AsyncCalls
 from kneighbors.local.deployment import DeploymentPlan, FleetFailed, VariantPlan
 from kneighbors.local.fleet import Fleet
 from kneighbors.local.hosting_settings import HostingSettings
+from kneighbors.local.records import written_at_last
+from kneighbors.local.removal import remove_tree
 
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
@@ -139,8 +140,9 @@ class Hosting:
         self.calls.forget(endpoint)
         if fleet is not None:
             fleet.close(0.0, grace_s=5.0)
-        shutil.rmtree(self._plane.root / "containers/endpoint" / endpoint, ignore_errors=True)
-        self._plane.records.delete(KIND, endpoint)
+        remove_tree(self._plane.root / "containers/endpoint" / endpoint)
+        records = self._plane.records
+        written_at_last(lambda: records.delete(KIND, endpoint), self._stop.is_set)
 
     def _brought_up(self, endpoint: str, plan: DeploymentPlan) -> Fleet:
         fleet = Fleet(self._plane, endpoint, plan, self.settings, self._stop)
@@ -170,7 +172,8 @@ class Hosting:
         if self._stop.is_set():
             return  # what the record says now is what the next start has to deal with
         change = {"EndpointStatus": status, "LastModifiedTime": time.time(), **members}
-        self._plane.records.update(KIND, endpoint, change)
+        records = self._plane.records
+        written_at_last(lambda: records.update(KIND, endpoint, change), self._stop.is_set)
 
 
 def resume(plane: Plane) -> None:
@@ -180,7 +183,7 @@ def resume(plane: Plane) -> None:
     """
     settings = HostingSettings.from_environment(os.environ)
     plane.hosting = hosting = Hosting(plane, settings)
-    shutil.rmtree(plane.root / "containers/endpoint", ignore_errors=True)
+    remove_tree(plane.root / "containers/endpoint")
     for name, document in list(plane.records.all(KIND)):
         _resume(plane, name, document)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from kneighbors.local.deployment import FleetFailed, VariantPlan
 from kneighbors.local.images import UnknownImage
 from kneighbors.local.model_data import place
 from kneighbors.local.multi_model import LoadedModels
+from kneighbors.local.removal import remove_tree
 from kneighbors.local.runtime_faults import (
     log_group,
     model_error,
@@ -217,8 +216,7 @@ class Instance:
         for thread in ending:
             thread.join()
         self._log.close()
-        with suppress(OSError):
-            shutil.rmtree(self._home)
+        remove_tree(self._home)
 
     def _ask(
         self, served: Served, headers: Mapping[str, str], body: bytes, deadline: float, limit: int

@@ -54,7 +54,7 @@ def place_archive(objects: Objects, url: str, target: Path, label: str) -> None:
         raise FleetFailed(
             f'Failed to extract model data archive for container "{label}" from URL "{url}". '
             "Please ensure that the object located at the URL is a valid tar.gz archive. "
-            f"{error.message}"
+            f"{error.message} {error.hint or ''}".rstrip()
         ) from error
     finally:
         archive.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from kneighbors.local.deployment import FleetFailed
 from kneighbors.local.model_data import place_archive
 from kneighbors.local.objects import split_s3
+from kneighbors.local.removal import remove_tree
 from kneighbors.local.runtime_faults import model_error, not_ready, refused
 from kneighbors.local.served import Answer, AnswerTimedOut, AnswerTooLong, NoAnswer, Served
 
@@ -152,7 +152,7 @@ class LoadedModels:
         try:
             place_archive(self._plane.objects, url, folder, target)
         except FleetFailed as error:
-            shutil.rmtree(folder.parent, ignore_errors=True)
+            remove_tree(folder.parent)
             self._forget(target)
             raise refused(error.reason) from error
 
@@ -168,7 +168,7 @@ class LoadedModels:
                 return
             if answer.status == _FULL and self._make_room(model):
                 continue
-            shutil.rmtree(self._folder(model).parent, ignore_errors=True)
+            remove_tree(self._folder(model).parent)
             raise self._model_error(answer)
 
     def _make_room(self, wanting: _Model) -> bool:
@@ -193,7 +193,7 @@ class LoadedModels:
                 self._served.delete(f"/models/{model.name}", 60.0)
             except (NoAnswer, AnswerTimedOut, AnswerTooLong) as error:
                 raise self._fault(self._served, error, 0) from error
-            shutil.rmtree(self._folder(model).parent, ignore_errors=True)
+            remove_tree(self._folder(model).parent)
 
     def _ask(
         self, path: str, headers: dict[str, str], body: bytes, deadline: float, limit: int

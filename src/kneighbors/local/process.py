@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from kneighbors.errors import LocalError
-from kneighbors.local.root import Settings, running
+from kneighbors.local.root import Settings, not_writable, running
 
 _START_S = 60.0
 _END_S = 60.0
 _POLL_S = 0.02
 _LOG_BYTES = 16 << 20
+#: With less room a plane cannot even say that there is none.
+_ROOM_BYTES = 1 << 20
 _SAID = re.compile(r"^error: \[([a-z0-9-]+)\] (.*)$", re.M)
 
 
@@ -156,10 +160,12 @@ def _refusal(log: Path, begun: int) -> LocalError:
     if found:
         code, message = found[-1]
         return LocalError(code, message)
-    last = said.strip().rpartition("\n")[2] or "nothing"
+    last = said.strip().rpartition("\n")[2]
+    if not last and shutil.disk_usage(log.parent).free < _ROOM_BYTES:
+        return not_writable(log.parent, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     return LocalError(
         "local-start-failed",
-        f"Expected a control plane that starts, but it ended and said: {last}",
+        f"Expected a control plane that starts, but it ended and said: {last or 'nothing'}",
         where=str(log),
     )
 

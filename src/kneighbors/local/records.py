@@ -7,6 +7,7 @@ it acknowledged.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 import time
@@ -14,7 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+LOG = logging.getLogger("kneighbors.local")
+
 Document = dict[str, Any]
+
+#: Between two attempts to write what has to be written.
+_RETRY_S = 0.5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -118,3 +124,25 @@ class Records:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+
+def written_at_last(write: Callable[[], object], is_given_up: Callable[[], bool]) -> None:
+    """Write what must not stay unsaid, such as a job's end: again and again while the disk is full.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        What the disk said, once it is given up.
+    """
+    is_told = False
+    while True:
+        try:
+            write()
+            return
+        except sqlite3.OperationalError as error:
+            if is_given_up():
+                raise
+            if not is_told:
+                LOG.warning("trying again until it can be written: %s", error)
+                is_told = True
+        time.sleep(_RETRY_S)

@@ -89,7 +89,7 @@ def made_root(path: Path | None) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         (root / "lock").touch()
     except OSError as error:
-        raise _not_writable(root, error) from error
+        raise not_writable(root, error) from error
     return root
 
 
@@ -167,11 +167,14 @@ def holding(root: Path) -> Iterator[None]:
     try:
         descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise _not_writable(root, error) from error
+        raise not_writable(root, error) from error
     try:
         _lock(descriptor, root)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        except OSError as error:
+            raise not_writable(root, error) from error
         yield
     finally:
         os.close(descriptor)
@@ -200,10 +203,12 @@ def _already_up(root: Path) -> LocalError:
     )
 
 
-def _not_writable(root: Path, error: OSError) -> LocalError:
+def not_writable(root: Path, error: Exception) -> LocalError:
+    """Return the refusal of a root that the system does not let us write to."""
+    why = getattr(error, "strerror", None) or error
     return LocalError(
         "local-root-not-writable",
-        f"Expected a directory that can be written to, but: {error.strerror or error}.",
+        f"Expected a directory that can be written to, but: {why}.",
         where=str(root),
         hint="Give another with --root.",
     )

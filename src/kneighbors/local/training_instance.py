@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import deque
 from pathlib import Path
@@ -28,6 +27,7 @@ from kneighbors.local.job_files import (
 from kneighbors.local.metrics import Metrics
 from kneighbors.local.namespace import has_namespaces
 from kneighbors.local.pipes import Pipe
+from kneighbors.local.removal import remove_tree
 
 if TYPE_CHECKING:
     from kneighbors.local.plane import Plane
@@ -86,7 +86,7 @@ class TrainingInstance:
         InputRefused
             If an object cannot become a file.
         """
-        shutil.rmtree(self.home, ignore_errors=True)
+        remove_tree(self.home)
         for folder in ("model", "output/data", "input/data", "code"):
             (self.base / folder).mkdir(parents=True)
         write_config(self._job, self.base, self.host, self._hosts)
@@ -159,7 +159,7 @@ class TrainingInstance:
     def remove(self) -> None:
         """Remove all that it had on the disk."""
         self._log.close()
-        shutil.rmtree(self.home, ignore_errors=True)
+        remove_tree(self.home)
 
     def _beside(self) -> list[Pipe | FolderSync]:
         return [*self._pipes, *self._syncs]

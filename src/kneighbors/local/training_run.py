@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,8 @@ from kneighbors.local.job_files import hosts_of
 from kneighbors.local.job_output import has_files, upload_archive, upload_files
 from kneighbors.local.metrics import Metrics
 from kneighbors.local.progress import KIND, Progress
+from kneighbors.local.records import written_at_last
+from kneighbors.local.removal import remove_tree
 from kneighbors.local.training_instance import TrainingInstance
 
 if TYPE_CHECKING:
@@ -50,15 +51,22 @@ def run_training_job(plane: Plane, name: str, task: Task) -> None:
         return
     run = _Run(plane, job, progress, task)
     try:
-        status, secondary = run.train()
-        progress.end(status, secondary)
+        ending = _ending(run, name)
+    finally:
+        # Before its end is told: the room that its files take may be what the record lacks.
+        run.remove()
+    written_at_last(lambda: progress.end(*ending), lambda: task.is_closing)
+
+
+def _ending(run: _Run, name: str) -> tuple[str, str, str | None]:
+    """Run a job; return status and secondary status in which it ends, and why if it failed."""
+    try:
+        return *run.train(), None
     except (JobFailed, InputRefused) as error:
-        progress.end("Failed", "Failed", str(error))
+        return "Failed", "Failed", str(error)
     except Exception as error:
         LOG.exception("the training job %s failed", name)
-        progress.end("Failed", "Failed", f"InternalServerError: {type(error).__name__}: {error}")
-    finally:
-        run.remove()
+        return "Failed", "Failed", f"InternalServerError: {type(error).__name__}: {error}"
 
 
 class _Run:
@@ -95,7 +103,7 @@ class _Run:
         for instance in self._instances:
             instance.stop(0)
             instance.remove()
-        shutil.rmtree(self._home, ignore_errors=True)
+        remove_tree(self._home)
 
     def _download(self) -> None:
         hosts = hosts_of(self._job["ResourceConfig"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import threading
 import time
 from collections import deque
@@ -21,6 +20,8 @@ from kneighbors.local.instance import Instance, Message
 from kneighbors.local.job_failures import CLOSED, JobFailed, short
 from kneighbors.local.json_paths import JsonPath
 from kneighbors.local.objects import split_s3
+from kneighbors.local.records import written_at_last
+from kneighbors.local.removal import remove_tree
 from kneighbors.local.transform_records import (
     BadRecord,
     Processing,
@@ -53,24 +54,26 @@ def run_transform_job(plane: Plane, name: str, task: Task) -> None:
         return
     run = _Run(plane, job, task)
     try:
-        plane.records.update(KIND, name, {"TransformStartTime": time.time()})
+        facts = _ending(run, name, task)
+    finally:
+        # Before its end is told: the room that its files take may be what the record lacks.
+        run.remove()
+    facts["TransformEndTime"] = time.time()
+    written_at_last(lambda: plane.records.update(KIND, name, facts), lambda: task.is_closing)
+
+
+def _ending(run: _Run, name: str, task: Task) -> dict[str, Any]:
+    """Run a job; return what its record is to say of its end."""
+    try:
         run.transform()
-        _end(plane, name, "Stopped" if task.stop.is_set() else "Completed")
     except (JobFailed, InputRefused, FleetFailed) as error:
-        is_stopped = task.stop.is_set() and not task.is_closing
-        _end(plane, name, "Stopped" if is_stopped else "Failed", str(error))
+        if not (task.stop.is_set() and not task.is_closing):
+            return {"TransformJobStatus": "Failed", "FailureReason": short(str(error))}
     except Exception as error:
         LOG.exception("the transform job %s failed", name)
-        _end(plane, name, "Failed", f"InternalServerError: {type(error).__name__}: {error}")
-    finally:
-        run.remove()
-
-
-def _end(plane: Plane, name: str, status: str, reason: str | None = None) -> None:
-    facts: dict[str, Any] = {"TransformJobStatus": status, "TransformEndTime": time.time()}
-    if status == "Failed" and reason is not None:
-        facts["FailureReason"] = short(reason)
-    plane.records.update(KIND, name, facts)
+        reason = f"InternalServerError: {type(error).__name__}: {error}"
+        return {"TransformJobStatus": "Failed", "FailureReason": short(reason)}
+    return {"TransformJobStatus": "Stopped" if task.stop.is_set() else "Completed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,8 @@ class _Run:
 
     def transform(self) -> None:
         """Transform all files; raise if one could not be."""
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._plane.records.update(KIND, self._name, {"TransformStartTime": time.time()})
+        remove_tree(self._home)
         self._home.mkdir(parents=True)
         channel = {"DataSource": self._job["TransformInput"]["DataSource"]}
         sources = sources_of(self._plane, channel)
@@ -160,7 +164,7 @@ class _Run:
         """End what may still run, and remove the job's files."""
         for instance in self._instances:
             instance.stop(0)
-        shutil.rmtree(self._home, ignore_errors=True)
+        remove_tree(self._home)
 
     def _run_instance(self, place: int, sources: list[Source]) -> None:
         home = self._home / str(place + 1)

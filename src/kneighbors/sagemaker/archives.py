@@ -159,6 +159,7 @@ def _too_large(where: str, max_bytes: int) -> StorageError:
         "archive-too-large",
         f"Expected at most {max_bytes:,} bytes in {_MOST_MEMBERS:,} files, got more.",
         where=where,
+        hint="Without another bound it is what the disk has room for; make more of it.",
     )
 
 
