@@ -73,6 +73,16 @@ def test_a_fault_of_the_program_is_one_line(cli: Runner, monkeypatch: pytest.Mon
     assert "Traceback" in cli("inspect", "x").err
 
 
+def test_a_name_with_ends_of_lines_stays_on_one_line(
+    cli: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise KNeighborsError("some-code", "Text.", where="a\nb\x1b[2J\udc80é")
+
+    monkeypatch.setattr(app, "_invoke", fail)
+    assert cli("inspect").err == "error: [some-code] Text. At a\\nb\\x1b[2J\\udc80é.\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

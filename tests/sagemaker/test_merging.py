@@ -173,6 +173,29 @@ def test_a_missing_and_a_doubled_host_are_refused(fit: Fit, tmp_path: Path) -> N
         assert refused.value.code == "shards-incomplete"
 
 
+def test_a_shard_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    np.save(tmp_path / "one.npy", X[:50])
+    train(TrainingSettings(train=str(tmp_path / "one.npy"), model_dir=one))
+    (tmp_path / "link").symlink_to(one)
+    for other in (f"{one}/", str(tmp_path / "link")):
+        with pytest.raises(ParameterRefused, match="every shard once"):
+            merge([str(one), other], tmp_path / "M")
+    assert not (tmp_path / "M").exists()
+
+
+def test_an_archive_of_something_else_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "x", "other")
+    with pytest.raises(ArtifactError) as caught:
+        merge([str(tmp_path / "x.tar.gz")], tmp_path / "M")
+    assert ("artifact-unknown", str(tmp_path / "x.tar.gz")) == (
+        caught.value.code,
+        caught.value.where,
+    )
+
+
 def test_an_id_in_two_shards_is_named_with_its_rows(fit: Fit, tmp_path: Path) -> None:
     hosts = HOSTS[:2]
     models = [fit("algo-1", 0, 30, hosts), fit("algo-2", 29, 60, hosts)]
@@ -202,7 +225,19 @@ def test_a_damaged_shard_is_noticed_and_nothing_is_left(fit: Fit, tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"hosts"}
 
 
-@pytest.mark.parametrize("document", ["{", "[]", '{"format": "kneighbors-empty-shard"}', "null"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{",
+        "[]",
+        '{"format": "kneighbors-empty-shard"}',
+        "null",
+        '{"format": "kneighbors-empty-shard", "version": 1, "host": "a", "hosts": ["a", 7], '
+        '"metric": "cosine", "n_neighbors": 1}',
+        '{"format": "kneighbors-empty-shard", "version": 1, "host": "a", "hosts": ["a"], '
+        '"metric": "cosine", "n_neighbors": "x"}',
+    ],
+)
 def test_an_empty_shard_of_another_form_is_refused(tmp_path: Path, document: str) -> None:
     (tmp_path / "shard-algo-1").mkdir()
     (tmp_path / "shard-algo-1" / "empty-shard.json").write_text(document)

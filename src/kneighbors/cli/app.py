@@ -42,6 +42,12 @@ COMMANDS = {
     "demo": "Fit, save, serve and query 180,000 wines, and compare with scikit-learn.",
 }
 _EPILOG = """\b
+Examples:
+  kneighbors train --train vectors.npy --model-dir M
+  kneighbors serve M
+  kneighbors query M --row 7
+
+\b
 Exit codes: 0 done; 1 the data, the artifact or the service is at fault;
 2 wrong usage; 130 interrupted; 141 output closed; 143 terminated.
 """
@@ -85,13 +91,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="kneighbors", message="%(prog)s %(version)s")
 def application() -> None:
-    r"""Exact nearest neighbours of embeddings: fit, save, serve, query.
-
-    \b
-    kneighbors train --train vectors.npy --model-dir M
-    kneighbors serve M
-    kneighbors query M --row 7
-    """
+    """Exact nearest neighbours of embeddings: fit, save, serve, query."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -101,4 +101,7 @@ def _sentence(facts: dict[str, Any]) -> str:
         text += f" At {facts['where']}."
     if facts["hint"] is not None:
         text += f" {facts['hint']}"
-    return text
+    # Names of files may hold anything, ends of lines and commands to a terminal too.
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

@@ -16,9 +16,18 @@ Example:
 Exit codes: 0 done; 1 a file is there already, or the folder is at fault;
 2 wrong usage.
 """
+_GROUP_EPILOG = """\b
+Examples:
+  kneighbors sagemaker init job
+  kneighbors sagemaker init job --with-package
+
+\b
+Exit codes: 0 done; 1 a file is there already, or the folder is at fault;
+2 wrong usage.
+"""
 
 
-@click.group(name="sagemaker", invoke_without_command=False)
+@click.group(name="sagemaker", epilog=_GROUP_EPILOG)
 def command() -> None:
     """Write the script of a SageMaker job, ready to be edited."""
 

@@ -9,6 +9,7 @@ same. The vectors are never all in memory; each block's checksum is compared as 
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from typing import Any
 
 from kneighbors.artifact import Artifact, Manifest, open_artifact, save
 from kneighbors.artifact.names import MANIFEST
-from kneighbors.errors import ArtifactError
+from kneighbors.errors import ArtifactError, ParameterRefused
 from kneighbors.sagemaker.archives import fetched, unpack_tree
 from kneighbors.sagemaker.joining import JoinedRows, joined_catalog
 from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS
@@ -26,7 +27,7 @@ from kneighbors.sagemaker.shards import EMPTY_NAME, PREFIX, EmptyShard, in_order
 from kneighbors.sagemaker.training import MOST_FILES, check_targets
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.progress import Progress, ignore
-from kneighbors.storage import translated
+from kneighbors.storage import Address, translated
 
 _HINT = "Train all hosts in one job, or with the same settings."
 
@@ -82,6 +83,8 @@ def merge(
         With code ``shards-differ`` if metric, width, dtype, kind of ids, columns, settings or
         versions are not the same in all; ``shards-incomplete`` if a host's is missing or there
         twice; ``shards-empty`` if none has rows; or what opening or reading one is refused for.
+    ParameterRefused
+        With code ``parameter-conflict`` if a shard is given twice.
     ItemsRefused
         With code ``ids-doubled`` if an id is in two rows.
     StorageError
@@ -96,6 +99,7 @@ def merge(
     with ExitStack() as stack:
         found = [one for shard in shards for one in _open(shard, stack)]
         found = _ordered(found)
+        _refuse_doubled(shards)
         whole = [(one, one.artifact) for one in found if one.artifact is not None]
         if not whole:
             raise ArtifactError("shards-empty", "Expected a shard with rows, got none.")
@@ -120,6 +124,19 @@ def merge(
         )
 
 
+def _refuse_doubled(shards: Sequence[str]) -> None:
+    """Refuse a shard that is given twice: its rows would be."""
+    seen: set[str] = set()
+    for shard in shards:
+        address = Address.parse(shard)
+        place = os.path.realpath(address.path) if address.scheme == "file" else address.shown
+        if place in seen:
+            raise ParameterRefused(
+                "parameter-conflict", "Expected every shard once, got one twice.", where=shard
+            )
+        seen.add(place)
+
+
 def _open(shard: str, stack: ExitStack) -> list[_Found]:
     """Return the shards at an address, those of a directory in the order of their hosts."""
     room = Path(
@@ -136,8 +153,14 @@ def _open(shard: str, stack: ExitStack) -> list[_Found]:
         path = unpacked
     with translated(path):
         below = [entry.name for entry in path.iterdir() if entry.name.startswith(PREFIX)]
-    if (path / MANIFEST).exists() or (path / EMPTY_NAME).exists() or not below:
+    if (path / MANIFEST).exists() or (path / EMPTY_NAME).exists():
         return [_read(path, shard, stack)]
+    if not below:
+        raise ArtifactError(
+            "artifact-unknown",
+            f"Expected an artifact, or directories called {PREFIX}HOST, got neither.",
+            where=shard,
+        )
     return [_read(path / name, f"{shard}, {name}", stack) for name in in_order(below)]
 
 

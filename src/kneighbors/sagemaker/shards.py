@@ -125,9 +125,15 @@ class EmptyShard:
             empty = cls(**found)
             if not isinstance(empty.hosts, list) or empty.host not in empty.hosts:
                 raise ValueError("the host is none of the hosts")
+            if not all(isinstance(text, str) for text in (*empty.hosts, empty.metric)):
+                raise ValueError("a name that is no text")
+            if not isinstance(empty.n_neighbors, int):
+                raise ValueError("a number of neighbours that is none")
         except (ValueError, RecursionError, AttributeError, TypeError, LookupError) as error:
             raise ArtifactError(
-                "artifact-invalid", f"Expected an empty shard, got {error}.", where=str(path)
+                "artifact-invalid",
+                f"Expected an empty shard, got another thing: {error}.",
+                where=str(path),
             ) from None
         return empty
 
