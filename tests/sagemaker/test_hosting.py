@@ -214,6 +214,15 @@ def test_an_archive_on_s3_is_fetched_once_for_all_processes(
     assert "from S3" == answer(open_hosted(folder, environ, room=room))
 
 
+def test_a_folder_for_code_is_made_only_where_there_is_some_to_unpack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    open_hosted(model_folder(tmp_path, inference=SAYS.format("x")), {})
+    assert [] == list((tmp_path / "temporary").iterdir())
+
+
 def test_an_archive_of_this_machine_is_unpacked(tmp_path: Path) -> None:
     made = archive(tmp_path / "s.tar.gz", ("inference.py", SAYS.format("from a file")))
     assert "from a file" == opened(

@@ -377,12 +377,13 @@ def test_several_models_are_hosted_where_the_platform_says_so(
     artifact: Path, tmp_path: Path
 ) -> None:
     base = tmp_path / "ml"
-    shutil.copytree(artifact, base / "models" / "0a1b" / "model")
-    write = base / "models" / "2c3d" / "model" / "code"
-    write.mkdir(parents=True)
-    (write / "inference.py").write_text(RESPONSES)
-    before = state_of(base)
     with Container(tmp_path, base, SAGEMAKER_MULTI_MODEL="true") as container:
+        # The platform brings models later, and their folder with the first.
+        shutil.copytree(artifact, base / "models" / "0a1b" / "model")
+        write = base / "models" / "2c3d" / "model" / "code"
+        write.mkdir(parents=True)
+        (write / "inference.py").write_text(RESPONSES)
+        before = state_of(base)
         for name in ("0a1b", "2c3d"):
             body = {"model_name": name, "url": f"{base}/models/{name}/model"}
             assert 200 == container.request("POST", "/models", json.dumps(body).encode())[0]

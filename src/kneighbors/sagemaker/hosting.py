@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Mapping
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
@@ -100,7 +96,7 @@ def open_hosted(
     """
     model_dir = Path(model_dir)
     default_accept = environ.get(DEFAULT_ACCEPT_VARIABLE, "").strip() or None
-    script = find_script(model_dir, environ, _own_room() if room is None else room)
+    script = find_script(model_dir, environ, room)
     if script is not None and not _is_unchanged(script):
         functions = Functions(script.load())
         if functions:
@@ -117,14 +113,6 @@ def open_hosted(
         default_n_neighbors=default_n_neighbors,
         default_accept=default_accept,
     )
-
-
-@cache
-def _own_room() -> Path:
-    """Return a directory of this process, removed at its end."""
-    holder = tempfile.mkdtemp(prefix="kneighbors-code-")
-    atexit.register(shutil.rmtree, holder, ignore_errors=True)
-    return Path(holder)
 
 
 def _is_unchanged(script: Script) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import fcntl
 import importlib.util
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -98,7 +102,9 @@ class Script:
         return None
 
 
-def find_script(model_dir: Path, environ: Mapping[str, str], room: Path) -> Script | None:
+def find_script(
+    model_dir: Path, environ: Mapping[str, str], room: Path | None = None
+) -> Script | None:
     """Return the script that a container is to serve, None if there is none.
 
     Parameters
@@ -110,8 +116,8 @@ def find_script(model_dir: Path, environ: Mapping[str, str], room: Path) -> Scri
         an archive, also on S3; otherwise it is in ``code/`` of the model. ``SAGEMAKER_PROGRAM``
         names the script; otherwise it is ``inference.py``, or the only file with handlers.
         ``SAGEMAKER_BASE_DIR`` stands in for ``/opt/ml``.
-    room : Path
-        Directory for code that has to be fetched. It is fetched once.
+    room : Path, optional
+        Directory for code that has to be fetched. It is fetched once. By default one is made then.
 
     Raises
     ------
@@ -133,7 +139,9 @@ def find_script(model_dir: Path, environ: Mapping[str, str], room: Path) -> Scri
     return None if path is None else Script(path, folder)
 
 
-def _code_folder(model_dir: Path, environ: Mapping[str, str], program: str, room: Path) -> Path:
+def _code_folder(
+    model_dir: Path, environ: Mapping[str, str], program: str, room: Path | None
+) -> Path:
     given = environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "").strip()
     base = Path(environ.get("SAGEMAKER_BASE_DIR", "").strip() or _BASE_DIR)
     if not given:
@@ -147,14 +155,23 @@ def _code_folder(model_dir: Path, environ: Mapping[str, str], program: str, room
     return _got(str(path), room) if path.is_file() else path
 
 
+@cache
+def _own_room() -> Path:
+    """Return a directory of this process, removed at its end."""
+    holder = tempfile.mkdtemp(prefix="kneighbors-code-")
+    atexit.register(shutil.rmtree, holder, ignore_errors=True)
+    return Path(holder)
+
+
 def _rerooted(path: PurePosixPath, base: Path, model_dir: Path) -> Path:
     if path.is_relative_to(_BASE_DIR / "model"):
         return model_dir / path.relative_to(_BASE_DIR / "model")
     return base / path.relative_to(_BASE_DIR) if path.is_relative_to(_BASE_DIR) else Path(path)
 
 
-def _got(address: str, room: Path) -> Path:
+def _got(address: str, room: Path | None) -> Path:
     """Return the directory that an archive was unpacked to, by this process or another."""
+    room = _own_room() if room is None else room
     name = "code-" + sha256(address.encode()).hexdigest()[:16]
     target = room / name
     with translated(room), (room / f"{name}.lock").open("w") as lock:

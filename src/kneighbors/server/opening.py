@@ -81,6 +81,9 @@ def check_model(settings: Settings, environ: Mapping[str, str] | None = None) ->
     from kneighbors.storage import translated
 
     path = resolved(settings.model)
+    if settings.multi_model == "true" and environ is not None and not path.exists():
+        # The platform makes it for the first model that it brings.
+        return
     if settings.multi_model == "true" or has_code(settings, environ):
         with translated(path), os.scandir(path):
             return
