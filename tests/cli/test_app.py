@@ -10,6 +10,7 @@ import pytest
 from kneighbors import __version__
 from kneighbors.cli import app
 from kneighbors.cli.app import COMMANDS
+from kneighbors.cli.failures import Terminated
 from kneighbors.errors import KNeighborsError
 from support.cli_run import COMMAND, Runner, clean_environment, run_process
 
@@ -81,6 +82,27 @@ def test_a_name_with_ends_of_lines_stays_on_one_line(
 
     monkeypatch.setattr(app, "_invoke", fail)
     assert cli("inspect").err == "error: [some-code] Text. At a\\nb\\x1b[2J\\udc80é.\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "word"),
+    [(KeyboardInterrupt, 130, "interrupted"), (Terminated, 143, "terminated")],
+)
+def test_what_goes_on_after_an_interruption_is_said(
+    cli: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    end: type[BaseException],
+    code: int,
+    word: str,
+) -> None:
+    def stop(arguments: list[str]) -> int:
+        error = end()
+        error.add_note("The job goes on.")
+        raise error
+
+    monkeypatch.setattr(app, "_invoke", stop)
+    done = cli("inspect")
+    assert (code, f"The job goes on.\n{word}\n") == (done.code, done.err)
 
 
 @pytest.mark.parametrize(

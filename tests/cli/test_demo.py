@@ -89,7 +89,7 @@ def test_interrupted_the_demo_ends_its_server_and_removes_its_files(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     environ = clean_environment(TMPDIR=str(tmp_path))
-    process = start_process("demo", "--n", "1500", environ=environ)
+    process = start_process("demo", "--n", "300", environ=environ)
     assert process.stdout is not None
     family: list[psutil.Process] = []
     for line in process.stdout:

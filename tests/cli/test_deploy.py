@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from support.local_plane import PlaneProcess
 
 ROLE = "arn:aws:iam::123456789012:role/SageMaker"
 BUCKET = "sagemaker-us-east-1-123456789012"
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProcess]:
-    quick = {"KNEIGHBORS_LOCAL_WATCH_S": "0.1", "KNEIGHBORS_LOCAL_PING_S": "0.1"}
-    with PlaneProcess(tmp_path_factory.mktemp("commands") / "root", environment=quick) as up:
-        yield up
 
 
 @pytest.fixture(autouse=True)
@@ -32,30 +24,31 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_an_artifact_is_deployed_asked_and_deleted(
-    cli: Runner, plane: PlaneProcess, wines: Path
+    cli: Runner, shared_plane: PlaneProcess, wines: Path
 ) -> None:
-    here = ["--to", "local", "--root", str(plane.root)]
-    made = cli("deploy", str(wines), *here, "--name", "cellar")
+    here = ["--to", "local", "--root", str(shared_plane.root)]
+    one_worker = ["--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1"]
+    made = cli("deploy", str(wines), *here, "--name", "cave", *one_worker)
     assert made.code == 0, made.err
-    assert made.out.splitlines()[0].startswith("cellar  InService after")
-    assert 'Client.sagemaker("cellar")' in made.err
-    again = cli("deploy", str(wines), *here, "--name", "cellar", "--json")
+    assert made.out.splitlines()[0].startswith("cave  InService after")
+    assert 'Client.sagemaker("cave")' in made.err
+    again = cli("deploy", str(wines), *here, "--name", "cave", "--json")
     assert (again.code, again.json["error"]["code"]) == (1, "endpoint-exists")
-    client = plane.client("sagemaker")
-    plane.client("s3").put_object(Bucket=BUCKET, Key="in/q.csv", Body=b"1,0,0,0,0\n")
-    (model,) = client.list_models()["Models"]
+    client = shared_plane.client("sagemaker")
+    shared_plane.client("s3").put_object(Bucket=BUCKET, Key="in/q.csv", Body=b"1,0,0,0,0\n")
+    (model,) = client.list_models(NameContains="cave")["Models"]
     done = cli(
         "transform", model["ModelName"], *here, "--input", f"s3://{BUCKET}/in/",
         "--output", f"s3://{BUCKET}/out", "--content-type", "text/csv", "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert done.json["files"] == [f"s3://{BUCKET}/out/q.csv.out"]
-    gone = cli("delete", "cellar", *here, "--yes", "--artifacts")
+    gone = cli("delete", "cave", *here, "--yes", "--artifacts")
     assert gone.code == 0, gone.err
     kinds = [line.split()[1] for line in gone.out.splitlines()]
     assert kinds == ["endpoint", "configuration", "model", "archive"]
-    assert client.list_models()["Models"] == []
-    missing = cli("delete", "cellar", *here, "--json")
+    assert client.list_models(NameContains="cave")["Models"] == []
+    missing = cli("delete", "cave", *here, "--json")
     assert (missing.code, missing.json["error"]["code"]) == (1, "endpoint-missing")
 
 

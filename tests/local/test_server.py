@@ -226,10 +226,10 @@ def test_a_body_is_asked_for_before_it_is_sent(plane: PlaneProcess) -> None:
 
 
 def test_the_status_tells_what_is_held_and_what_a_restart_loses(plane: PlaneProcess) -> None:
-    plane.client("s3").create_bucket(Bucket="told")
-    plane.client("s3").put_object(Bucket="told", Key="k", Body=b"12345")
+    plane.client("s3").create_bucket(Bucket="told-by-status")
+    plane.client("s3").put_object(Bucket="told-by-status", Key="k", Body=b"12345")
     status = json.loads(ask(plane, "GET", "/_kneighbors/status")[2])
-    assert {"name": "told", "objects": 1, "bytes": 5} in status["buckets"]
+    assert {"name": "told-by-status", "objects": 1, "bytes": 5} in status["buckets"]
     assert str(plane.root) == status["root"]
     assert any("ACLs" in line for line in status["in_memory_only"])
 

@@ -22,6 +22,7 @@ from kneighbors.sagemaker.deploy import (
     Variant,
     deploy,
 )
+from kneighbors.sagemaker.endpoints import describe
 from kneighbors.sagemaker.transform import TransformJob, transform, transform_artifact
 from kneighbors.sagemaker.upload import ensure_bucket
 from support.cli_artifacts import make_corpus, save_artifact
@@ -33,16 +34,8 @@ QUERIES = np.random.default_rng(5).normal(size=(6, 5)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProcess]:
-    limits = {"STARTUP_TIMEOUT_S": "60", "WATCH_S": "0.1", "PING_S": "0.1"}
-    variables = {f"KNEIGHBORS_LOCAL_{name}": value for name, value in limits.items()}
-    with PlaneProcess(tmp_path_factory.mktemp("deploy") / "root", environment=variables) as up:
-        yield up
-
-
-@pytest.fixture(scope="module")
-def aws(plane: PlaneProcess) -> Iterator[Aws]:
-    found = Aws(access(plane))
+def aws(shared_plane: PlaneProcess) -> Iterator[Aws]:
+    found = Aws(access(shared_plane))
     yield found
     found.close()
 
@@ -69,7 +62,11 @@ def access(plane: PlaneProcess) -> Access:
 
 
 def deployment(name: str, model: Path, **members: Any) -> Deployment:
-    given: dict[str, Any] = {"variants": (Variant(str(model)),), "role": ROLE}
+    given: dict[str, Any] = {
+        "variants": (Variant(str(model)),),
+        "role": ROLE,
+        "environment": {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"},
+    }
     return Deployment(name=name, region="us-east-1", **{**given, **members})
 
 
@@ -90,11 +87,11 @@ def resources(aws: Aws, name: str) -> list[str]:
 
 @pytest.fixture
 def client(
-    plane: PlaneProcess, endpoint: str, monkeypatch: pytest.MonkeyPatch
+    shared_plane: PlaneProcess, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[kneighbors.Client]:
-    signed_in(monkeypatch, plane)
+    signed_in(monkeypatch, shared_plane)
     with kneighbors.Client.sagemaker(
-        endpoint, region="us-east-1", endpoint_url=plane.url
+        endpoint, region="us-east-1", endpoint_url=shared_plane.url
     ) as opened:
         yield opened
 
@@ -157,9 +154,9 @@ def test_what_the_container_refuses_has_its_own_code(client: kneighbors.Client) 
 
 
 def test_a_plain_name_is_an_endpoint_and_a_missing_one_is_told(
-    plane: PlaneProcess, endpoint: str, monkeypatch: pytest.MonkeyPatch
+    shared_plane: PlaneProcess, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signed_in(monkeypatch, plane)
+    signed_in(monkeypatch, shared_plane)
     for name in (endpoint, f"sagemaker://{endpoint}"):
         with kneighbors.Client(name) as client:
             assert client.kneighbors(QUERIES[0])[0].shape == (4,)
@@ -274,18 +271,72 @@ def test_every_kind_of_endpoint_answers(aws: Aws, wines: Path, members: dict[str
 
 @pytest.mark.slow
 def test_several_variants_are_each_tried(
-    aws: Aws, plane: PlaneProcess, wines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: Aws,
+    shared_plane: PlaneProcess,
+    wines: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = save_artifact(tmp_path / "other", metric="euclidean")
     variants = (Variant(str(wines)), Variant(str(other), "new", 0.5))
     deploy(deployment("both", wines, variants=variants), aws)
-    signed_in(monkeypatch, plane)
+    signed_in(monkeypatch, shared_plane)
     for variant, artifact in (("AllTraffic", wines), ("new", other)):
         with kneighbors.Client.sagemaker("both", variant=variant) as client:
             distances, _ = client.kneighbors(QUERIES)
         expected = kneighbors.load(artifact).kneighbors(QUERIES, 4)[0]
         np.testing.assert_allclose(expected, distances, rtol=1e-12, atol=1e-14)
     delete(aws, find_removal(aws, "both"), artifacts=True)
+
+
+def interrupting(status: str) -> Any:
+    """Return a progress that interrupts when AWS is known to be at work."""
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == status:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_a_deployment_that_is_interrupted_goes_on_and_says_so(aws: Aws, wines: Path) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        deploy(deployment("halted", wines), aws, progress=interrupting("Creating"))
+    assert caught.value.__notes__ == [
+        "The endpoint halted goes on; `kneighbors delete halted` removes it."
+    ]
+    wait_for(lambda: describe(aws, "halted")["EndpointStatus"] == "InService", "the endpoint")
+    delete(aws, find_removal(aws, "halted"), artifacts=True)
+    assert resources(aws, "halted") == []
+
+
+@pytest.mark.slow
+def test_a_transform_job_that_is_interrupted_goes_on_with_its_model(aws: Aws, wines: Path) -> None:
+    bucket = "sagemaker-us-east-1-123456789012"
+    ensure_bucket(aws, bucket, create=True)
+    aws.call("s3", "PutObject", Bucket=bucket, Key="halt/q.csv", Body=b"1,0,0,0,0\n")
+    work = deployment("halt", wines)
+    job = TransformJob(
+        name="halt-job",
+        model=work.model_name(0),
+        input=f"s3://{bucket}/halt/",
+        output=f"s3://{bucket}/halted",
+        content_type="text/csv",
+    )
+    with pytest.raises(KeyboardInterrupt) as caught:
+        transform_artifact(work, job, aws, progress=interrupting("InProgress"))
+    assert "goes on, and its model stays" in caught.value.__notes__[0]
+    wait_for(
+        lambda: (
+            aws.call("sagemaker", "DescribeTransformJob", TransformJobName=job.name)[
+                "TransformJobStatus"
+            ]
+            == "Completed"
+        ),
+        "the job",
+    )
+    assert f"Models {job.model}" in resources(aws, "halt")
+    aws.call("sagemaker", "DeleteModel", ModelName=job.model)
 
 
 @pytest.mark.slow
@@ -321,14 +372,14 @@ def test_a_bucket_that_is_named_has_to_be_there(aws: Aws, wines: Path) -> None:
 
 
 def test_without_credentials_the_places_looked_at_are_named(
-    plane: PlaneProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared_plane: PlaneProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    found = Aws(Access(region="us-east-1", endpoint_url=plane.url))
+    found = Aws(Access(region="us-east-1", endpoint_url=shared_plane.url))
     with pytest.raises(ServiceError, match="AWS_ACCESS_KEY_ID") as caught:
         found.call("sagemaker", "ListModels")
     assert caught.value.code == "credentials-missing"

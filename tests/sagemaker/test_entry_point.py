@@ -102,9 +102,11 @@ def test_the_corpus_may_lie_on_s3(
     with moto_server() as url:
         use_endpoint(monkeypatch, url)
         client = aws_client(url)
-        client.create_bucket(Bucket="wines")
-        client.upload_file(str(data / "wines.npy"), "wines", "data/wines.npy")
-        done = run("--train", "s3://wines/data/wines.npy", "--model-dir", tmp_path / "m")
+        client.create_bucket(Bucket="corpus-of-a-script")
+        client.upload_file(str(data / "wines.npy"), "corpus-of-a-script", "data/wines.npy")
+        done = run(
+            "--train", "s3://corpus-of-a-script/data/wines.npy", "--model-dir", tmp_path / "m"
+        )
     assert (0, "") == (done.returncode, done.stderr)
     assert 60 == Model.open(tmp_path / "m").n_samples
 

@@ -191,7 +191,7 @@ def test_an_archive_on_s3_is_fetched_once_for_all_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = archive(tmp_path / "s.tar.gz", ("a.py", SAYS.format("from S3")), ("lib/x.py", ""))
-    environ = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://wines/job/source/sourcedir.tar.gz"}
+    environ = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://code-of-a-job/job/source/sourcedir.tar.gz"}
     folder, room = model_folder(tmp_path), tmp_path / "room"
     room.mkdir()
     found: list[object] = []
@@ -202,8 +202,8 @@ def test_an_archive_on_s3_is_fetched_once_for_all_processes(
     with moto_server() as url:
         use_endpoint(monkeypatch, url)
         client = aws_client(url)
-        client.create_bucket(Bucket="wines")
-        client.upload_file(str(made), "wines", "job/source/sourcedir.tar.gz")
+        client.create_bucket(Bucket="code-of-a-job")
+        client.upload_file(str(made), "code-of-a-job", "job/source/sourcedir.tar.gz")
         threads = [threading.Thread(target=find) for _ in range(4)]
         for thread in threads:
             thread.start()

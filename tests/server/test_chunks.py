@@ -20,7 +20,7 @@ def follow(data: bytes, most: int = 10_000, piece: int | None = None) -> tuple[i
     return used, chunks.complete
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=10), st.binary(max_size=20))
 def test_the_end_is_found_wherever_the_bytes_are_cut(pieces: list[bytes], rest: bytes) -> None:
     body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"

@@ -165,7 +165,6 @@ def test_help_is_given(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     [
         ({}, 1, "storage-missing"),
         ({"SAGEMAKER_PROGRAM": "inference.py"}, 1, "storage-missing"),
-        ({"SAGEMAKER_MULTI_MODEL": "true"}, 1, "storage-missing"),
         ({"SAGEMAKER_BIND_TO_PORT": "http"}, 2, "setting-type"),
         ({"SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_BATCH": "1"}, 2, "setting-conflict"),
     ],

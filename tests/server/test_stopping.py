@@ -122,7 +122,7 @@ def test_an_idle_connection_does_not_hold_the_end_up(artifact: Path, tmp_path: P
 
 def test_a_second_and_a_third_signal_do_no_harm(artifact: Path, tmp_path: Path) -> None:
     with (
-        ServerProcess(tmp_path, artifact, workers=2, delay_s=0.6) as server,
+        ServerProcess(tmp_path, artifact, workers=2, delay_s=1.5) as server,
         ThreadPoolExecutor(4) as pool,
     ):
         answers = [pool.submit(server.request, "POST", "/invocations", SLOW) for _ in range(4)]

@@ -15,7 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
+# Whoever only looks for examples imports this without a container around it.
+BASE = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 LOADED: dict[str, str] = {}
 CAPACITY = int(os.environ.get("CAPACITY", "2"))
 UNWELL: list[bool] = []

@@ -125,16 +125,23 @@ def _ended(arguments: list[str]) -> int:
         return _usage(error, as_json=as_json)
     except Ended as end:
         return end.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        sys.stderr.write("interrupted\n")
+    except (KeyboardInterrupt, click.Abort) as end:
+        _say_end("interrupted", end)
         return EXIT_INTERRUPTED
-    except Terminated:
-        sys.stderr.write("terminated\n")
+    except Terminated as end:
+        _say_end("terminated", end)
         return EXIT_TERMINATED
     except BrokenPipeError:
         raise
     except Exception as error:
         return report(error, as_json=as_json)
+
+
+def _say_end(how: str, end: BaseException) -> None:
+    """Say what ended a command, and what goes on without it."""
+    for remark in getattr(end, "__notes__", ()):
+        sys.stderr.write(f"{remark}\n")
+    sys.stderr.write(f"{how}\n")
 
 
 def _invoke(arguments: list[str]) -> int:

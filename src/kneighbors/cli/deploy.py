@@ -117,11 +117,7 @@ def command(
         write_json({"requests": [request.to_dict() for request in all_requests(deployment)]})
         return
     with progress_bars(wanted=True, lines=not as_json) as progress:
-        try:
-            made = deploy(deployment, aws, wait=not no_wait, timeout_s=timeout, progress=progress)
-        except KeyboardInterrupt:
-            remark(f"See `kneighbors delete {deployment.name}` if you do not want it any more.")
-            raise
+        made = deploy(deployment, aws, wait=not no_wait, timeout_s=timeout, progress=progress)
     if as_json:
         write_json(made.to_dict())
     else:

@@ -10,6 +10,7 @@ from kneighbors.errors import ServiceError
 from kneighbors.sagemaker.aws import Aws, AwsRefusal
 from kneighbors.sagemaker.deployment import OWNER_TAG, check_name
 from kneighbors.sagemaker.endpoints import describe, wait_for
+from kneighbors.sagemaker.waiting import remarked
 from kneighbors.search.progress import Progress, ignore
 
 __all__ = ["Removal", "delete", "find_removal"]
@@ -115,7 +116,8 @@ def delete(
     name = removal.endpoint
     if removal.is_there:
         aws.call("sagemaker", "DeleteEndpoint", EndpointName=name)
-        wait_for(aws, name, timeout_s, progress)
+        with remarked(f"Another `kneighbors delete {name}` removes what was made for it."):
+            wait_for(aws, name, timeout_s, progress)
     for config in removal.configs:
         _gone(aws, "DeleteEndpointConfig", EndpointConfigName=config)
     models = [] if keep_models else removal.models

@@ -15,6 +15,7 @@ from kneighbors.sagemaker.endpoints import UNSETTLED, describe, wait_for
 from kneighbors.sagemaker.made import Made
 from kneighbors.sagemaker.package import as_directory, script_of
 from kneighbors.sagemaker.upload import upload_all
+from kneighbors.sagemaker.waiting import remarked
 from kneighbors.search.progress import Progress, ignore
 
 __all__ = ["Access", "Aws", "Deployed", "Deployment", "Variant", "deploy"]
@@ -101,8 +102,10 @@ def deploy(
         raise
     status = "Updating" if deployment.update else "Creating"
     if wait:
-        status = _settled(deployment, aws, made, before, timeout_s, progress)
-        _try_all(deployment, aws, made, before, timeout_s, progress)
+        name = deployment.name
+        with remarked(f"The endpoint {name} goes on; `kneighbors delete {name}` removes it."):
+            status = _settled(deployment, aws, made, before, timeout_s, progress)
+            _try_all(deployment, aws, made, before, timeout_s, progress)
     places = range(len(deployment.variants))
     return Deployed(
         name=deployment.name,

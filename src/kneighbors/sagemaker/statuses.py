@@ -37,7 +37,7 @@ def error_body(code: str, message: str, where: str | None) -> bytes:
     Examples
     --------
     >>> error_body("body-json", "Expected JSON.", "byte 7")
-    b'{"error": {"code": "body-json", "message": "Expected JSON.", "where": "byte 7"}}\\n'
+    b'{"error": {"code": "body-json", "message": "Expected JSON.", "where": "byte 7"}}\n'
     """
     facts = {"code": code, "message": _short(message), "where": where and _short(where)}
     # ASCII, so that no client can misread it.

@@ -6,12 +6,13 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from kneighbors.errors import ParameterRefused, ServiceError
+from kneighbors.errors import KNeighborsError, ParameterRefused
 from kneighbors.sagemaker import cloud_logs, requests
 from kneighbors.sagemaker.aws import Aws
 from kneighbors.sagemaker.deployment import DEFAULT_INSTANCE_TYPE, Deployment, check_name
 from kneighbors.sagemaker.made import Made
 from kneighbors.sagemaker.upload import upload_all
+from kneighbors.sagemaker.waiting import remarked
 from kneighbors.sagemaker.waiting import wait as await_status
 from kneighbors.search.progress import Progress, ignore
 
@@ -176,22 +177,32 @@ def transform(
     ServiceError
         ``aws-refused``, ``wait-timeout`` and others of `Aws.call`.
     """
-    began = time.monotonic()
-    request = job.request()
-    aws.call(request.service, request.operation, **request.parameters)
+    _start(job, aws)
     if not wait:
         return Transformed(job.name, "InProgress", job.output)
-    found = await_status(
-        lambda: aws.call("sagemaker", "DescribeTransformJob", TransformJobName=job.name),
-        lambda found: str(found["TransformJobStatus"]),
-        lambda status: status in _LAST,
-        timeout_s=timeout_s,
-        what=f"the transform job {job.name}",
-        progress=progress,
-    )
+    return _completed(job, aws, timeout_s, progress)
+
+
+def _start(job: TransformJob, aws: Aws) -> None:
+    request = job.request()
+    aws.call(request.service, request.operation, **request.parameters)
+
+
+def _completed(job: TransformJob, aws: Aws, timeout_s: float, progress: Progress) -> Transformed:
+    """Wait for a job that was started, and return what came of it."""
+    began = time.monotonic()
+    with remarked(f"The transform job {job.name} goes on, and its model stays."):
+        found = await_status(
+            lambda: aws.call("sagemaker", "DescribeTransformJob", TransformJobName=job.name),
+            lambda found: str(found["TransformJobStatus"]),
+            lambda status: status in _LAST,
+            timeout_s=timeout_s,
+            what=f"the transform job {job.name}",
+            progress=progress,
+        )
     status = str(found["TransformJobStatus"])
     if status != "Completed":
-        reason = str(found.get("FailureReason") or "no reason given").rstrip(".")
+        reason = str(found.get("FailureReason") or "no reason given").strip().rstrip(".")
         raise cloud_logs.ContainersFailed(
             "transform-failed",
             f"Expected a job that completes, got the status {status}: {reason}.",
@@ -238,15 +249,20 @@ def transform_artifact(
     try:
         upload_all(deployment, aws, made, progress)
         made.perform(requests.create_model(deployment, 0))
-        done = transform(job, aws, wait=wait, timeout_s=timeout_s, progress=progress)
-    except ServiceError as error:
-        if error.code != "wait-timeout":
-            made.remove()
-        raise
+        _start(job, aws)
     except BaseException:
         made.remove()
         raise
-    if wait and not keep_model:
+    if not wait:
+        return Transformed(job.name, "InProgress", job.output)
+    try:
+        done = _completed(job, aws, timeout_s, progress)
+    except KNeighborsError as error:
+        if error.code != "wait-timeout":
+            made.remove()
+        raise
+    # An interruption comes by here: the job goes on, and needs its model.
+    if not keep_model:
         made.remove()
     return done
 

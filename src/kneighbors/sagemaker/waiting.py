@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kneighbors.errors import ServiceError
@@ -11,6 +12,17 @@ from kneighbors.search.progress import Progress
 
 #: Seconds between two looks: few at first, since a local endpoint is there in a few seconds.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _GROWTH = 0.25, 10.0, 1.3
+
+
+@contextmanager
+def remarked(remark: str) -> Iterator[None]:
+    """Add a remark to what interrupts a piece of work, about what AWS goes on with."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            error.add_note(remark)
+        raise
 
 
 def wait(
