@@ -305,7 +305,9 @@ def test_a_deployment_that_is_interrupted_goes_on_and_says_so(aws: Aws, wines: P
     assert caught.value.__notes__ == [
         "The endpoint halted goes on; `kneighbors delete halted` removes it."
     ]
-    wait_for(lambda: describe(aws, "halted")["EndpointStatus"] == "InService", "the endpoint")
+    wait_for(
+        lambda: (describe(aws, "halted") or {}).get("EndpointStatus") == "InService", "the endpoint"
+    )
     delete(aws, find_removal(aws, "halted"), artifacts=True)
     assert resources(aws, "halted") == []
 
