@@ -121,6 +121,7 @@ def test_packaging_prints_what_a_model_has_to_be_told(
 
 def test_a_job_begins_with_a_script_that_is_never_overwritten(cli: Runner, tmp_path: Path) -> None:
     folder = tmp_path / "job"
+    assert cli("sagemaker", "init", "").code == 2
     assert cli("sagemaker", "init", str(folder)).code == 0
     script = folder / "sklearn_nearest_neighbors.py"
     assert "def model_fn(" in script.read_text()

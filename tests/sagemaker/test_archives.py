@@ -87,6 +87,32 @@ def test_a_bomb_is_refused_before_it_is_written(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a.tar.gz"}
 
 
+def extension(kind: bytes, size: int) -> bytes:
+    """Return the block that announces an extended header."""
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_an_extended_header_is_not_read_into_memory_however_long(
+    tmp_path: Path, kind: bytes
+) -> None:
+    (tmp_path / "a.tar").write_bytes(gzip.compress(extension(kind, 1 << 33) + bytes(1 << 20)))
+    with pytest.raises(StorageError, match="extended header of") as caught:
+        unpack_tree(tmp_path / "a.tar", tmp_path / "out", max_bytes=100)
+    assert caught.value.code == "archive-damaged"
+
+
+def test_extended_headers_without_end_are_refused(tmp_path: Path) -> None:
+    record = b"11 a=bcdef\n".ljust(512, b"\0")
+    blocks = (extension(tarfile.XHDTYPE, 11) + record) * 2000
+    (tmp_path / "a.tar").write_bytes(gzip.compress(blocks))
+    with pytest.raises(StorageError) as caught:
+        unpack_tree(tmp_path / "a.tar", tmp_path / "out", max_bytes=100)
+    assert caught.value.code == "archive-damaged"
+
+
 def test_by_default_the_disk_limits_what_comes_out(tmp_path: Path) -> None:
     header = tarfile.TarInfo("huge")
     header.size = 1 << 60

@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from kneighbors.errors import StorageError
 from kneighbors.storage import Address, open_store, translated
@@ -21,6 +22,17 @@ _MOST_MEMBERS = 200_000
 #: Room that is left on the disk, for whatever runs with the files.
 _RESERVE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 20
+#: A name and some facts of one file.
+_MOST_EXTENSION_BYTES = 1 << 16
+_EXTENSIONS = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
 _DOUBLED = "a name that came before"
 
 
@@ -81,6 +93,18 @@ def unpack_tree(archive: Path, folder: Path, *, max_bytes: int | None = None) ->
             raise
 
 
+class _Member(tarfile.TarInfo):
+    """A header whose extensions, which are read into memory as a whole, are short."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a block; ReadError where it announces an extension that is too long."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _EXTENSIONS and found.size > _MOST_EXTENSION_BYTES:
+            raise tarfile.ReadError(f"an extended header of {found.size:,} bytes")
+        return found
+
+
 def _unpack(archive: Path, folder: Path, max_bytes: int) -> None:
     where = str(archive)
     seen: set[str] = set()
@@ -89,7 +113,9 @@ def _unpack(archive: Path, folder: Path, max_bytes: int) -> None:
         # As a stream: nothing is looked up by a name that comes later.
         with (
             gzip.open(archive) as stream,
-            tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK_BYTES) as members,
+            tarfile.open(
+                fileobj=stream, mode="r|", bufsize=_CHUNK_BYTES, tarinfo=_Member
+            ) as members,
         ):
             for member in members:
                 name = _safe_name(member, where)
@@ -111,7 +137,8 @@ def _unpack(archive: Path, folder: Path, max_bytes: int) -> None:
                 left -= len(chunk)
                 if left < 0:
                     raise _too_large(where, max_bytes)
-    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+    # One extended header after another is a recursion of tarfile's.
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError) as error:
         raise _damaged(where, error) from error
     except OSError as error:
         # gzip's own have no number.

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from kneighbors import __version__
+from kneighbors.artifact.publishing import resolved
 from kneighbors.errors import StorageError
 from kneighbors.sagemaker.packaged import OWN_SCRIPT
 from kneighbors.sagemaker.source_tree import own_script, package_files
@@ -40,6 +41,8 @@ def write_project(
 
     Raises
     ------
+    ParameterRefused
+        ``artifact-path`` when `folder` can be no path.
     StorageError
         ``storage-exists`` when a file is there, before anything is written; or what the system
         refused.
@@ -48,6 +51,8 @@ def write_project(
     contents = {OWN_SCRIPT: own_script(OWN_SCRIPT), _REQUIREMENTS: needed.encode()}
     if with_package:
         contents |= package_files()
+    # Empty, it would be the current one; an unset variable of a shell is meant seldom.
+    resolved(folder)
     paths = {Path(folder) / name: data for name, data in contents.items()}
     with translated(folder):
         existing = [path for path in paths if path.exists()]
