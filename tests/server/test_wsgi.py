@@ -359,7 +359,8 @@ def test_a_model_that_cannot_be_opened_ends_gunicorn_with_one_line(tmp_path: Pat
     (tmp_path / "model").mkdir()
     running = Gunicorn(tmp_path, tmp_path)
     try:
-        assert 3 == running.process.wait(30)
+        # 3 by the first worker; 1 if the second ends while gunicorn is already ending.
+        assert running.process.wait(30) in {1, 3}
     finally:
         running.process.kill()
     text = running.log.read_text()
