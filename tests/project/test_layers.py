@@ -17,6 +17,7 @@ LAYERS = Layers(
         {"local"},
         {"server", "client"},
         {"sagemaker"},
+        {"recommend", "evaluate"},
         {"neighbors"},
         {"artifact", "corpus", "datasets"},
         {"formats", "storage", "items"},

@@ -1,0 +1,1 @@
+"""From likes, ids, terms and filters to answers."""
