@@ -6,7 +6,7 @@ turns bounds into answers: float64 distances of the original vectors, sorted by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from kneighbors.errors import ArtifactError
 from kneighbors.search.head import HeadBounds
 from kneighbors.search.metrics import Float64Array
+from kneighbors.search.permitted import Excluded, Masks, Permitted
 from kneighbors.search.planner import build_bounds
 from kneighbors.search.product import ProductBounds
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import FloatArray, RowArray, Rows
-from kneighbors.search.scan import Bounds, Excluded, Scan
+from kneighbors.search.scan import Bounds, Scan
 from kneighbors.search.topk import Best
 
 #: Queries that share a product.
@@ -52,6 +53,9 @@ class ExactIndex:
     >>> indices
     array([[1, 0]])
     """
+
+    #: Whether answers are those of a full scan; a graph's are only nearly so.
+    is_exact = True
 
     def __init__(self, rows: Rows, bounds: Bounds, plan: Mapping[str, Any]) -> None:
         self.rows = rows
@@ -139,7 +143,12 @@ class ExactIndex:
         self.kneighbors(self.rows.take(np.zeros(1, np.int64)), 1)
 
     def kneighbors(
-        self, Q: FloatArray, n_neighbors: int, *, exclude: Excluded | None = None
+        self,
+        Q: FloatArray,
+        n_neighbors: int,
+        *,
+        exclude: Excluded | None = None,
+        masks: Masks | None = None,
     ) -> tuple[Float64Array, RowArray]:
         """Return the nearest rows of each query.
 
@@ -151,6 +160,9 @@ class ExactIndex:
             From 1 to `n_samples`.
         exclude : sequence of int64 arrays, optional
             For each query, rows that may not be answers.
+        masks : sequence of bool arrays of shape (n_samples,) or None, optional
+            For each query, where an answer may be; None allows all rows. Queries that share one
+            array share the work on it.
 
         Returns
         -------
@@ -166,19 +178,27 @@ class ExactIndex:
         """
         distances = np.empty((len(Q), n_neighbors))
         indices = np.empty((len(Q), n_neighbors), np.int64)
-        for start, stop, queries in self._batches(Q):
-            best = Best(stop - start, n_neighbors)
-            search = Scan(
-                self.rows, self.bounds, queries, None if exclude is None else exclude[start:stop]
-            )
+        permitted = Permitted(self.n_samples, exclude, masks)
+        few = permitted.few(n_neighbors)
+        for query, rows in few.items():
+            best = Best(1, n_neighbors)
+            self._scan(Q, [query], permitted).score_listed(best, rows)
+            distances[query], indices[query] = best.distances[0], best.rows[0]
+        for batch in _batches(len(Q), few):
+            best = Best(len(batch), n_neighbors)
+            search = self._scan(Q, batch, permitted)
             for first, last in search.blocks():
                 search.improve(best, first, last)
-            distances[start:stop] = best.distances
-            indices[start:stop] = best.rows
+            distances[batch], indices[batch] = best.distances, best.rows
         return distances, indices
 
     def radius_neighbors(
-        self, Q: FloatArray, radius: float, *, exclude: Excluded | None = None
+        self,
+        Q: FloatArray,
+        radius: float,
+        *,
+        exclude: Excluded | None = None,
+        masks: Masks | None = None,
     ) -> tuple[list[Float64Array], list[RowArray]]:
         """Return all rows within `radius` of each query, the radius included.
 
@@ -190,6 +210,8 @@ class ExactIndex:
             Largest distance.
         exclude : sequence of int64 arrays, optional
             For each query, rows that may not be answers.
+        masks : sequence of bool arrays of shape (n_samples,) or None, optional
+            For each query, where an answer may be; None allows all rows.
 
         Returns
         -------
@@ -197,22 +219,34 @@ class ExactIndex:
         indices : list of int64 arrays, one a query
             Smaller distance first, then smaller row.
         """
-        distances: list[Float64Array] = []
-        indices: list[RowArray] = []
-        for start, stop, queries in self._batches(Q):
-            search = Scan(
-                self.rows, self.bounds, queries, None if exclude is None else exclude[start:stop]
-            )
+        distances: list[Float64Array] = [np.empty(0)] * len(Q)
+        indices: list[RowArray] = [np.empty(0, np.int64)] * len(Q)
+        permitted = Permitted(self.n_samples, exclude, masks)
+        few = permitted.few(1)
+        for query, rows in few.items():
+            gaps = self._scan(Q, [query], permitted).score(np.zeros(len(rows), np.intp), rows)
+            near = np.flatnonzero(gaps <= radius)
+            order = near[np.lexsort((rows[near], gaps[near]))]
+            distances[query], indices[query] = gaps[order], rows[order]
+        for batch in _batches(len(Q), few):
+            search = self._scan(Q, batch, permitted)
             found = [search.within(radius, first, last) for first, last in search.blocks()]
             owners, gaps, rows = (np.concatenate(part) for part in zip(*found, strict=True))
             order = np.lexsort((rows, gaps, owners))
-            ends = np.searchsorted(owners[order], np.arange(1, stop - start))
-            distances.extend(np.split(gaps[order], ends))
-            indices.extend(np.split(rows[order], ends))
+            ends = np.searchsorted(owners[order], np.arange(1, len(batch)))
+            parts = zip(np.split(gaps[order], ends), np.split(rows[order], ends), strict=True)
+            for query, (near_distances, near_rows) in zip(batch, parts, strict=True):
+                distances[query], indices[query] = near_distances, near_rows
         return distances, indices
 
-    def _batches(self, Q: FloatArray) -> list[tuple[int, int, FloatArray]]:
-        return [
-            (start, min(start + _MOST_QUERIES, len(Q)), Q[start : start + _MOST_QUERIES])
-            for start in range(0, len(Q), _MOST_QUERIES)
-        ]
+    def _scan(self, Q: FloatArray, batch: list[int], permitted: Permitted) -> Scan:
+        if len(batch) == len(Q):
+            return Scan(self.rows, self.bounds, Q, permitted)
+        return Scan(self.rows, self.bounds, Q[batch], permitted.of(batch))
+
+
+def _batches(n_queries: int, done: Container[int]) -> Iterator[list[int]]:
+    """Yield the queries that are not done, as many at a time as share a product."""
+    left = [query for query in range(n_queries) if query not in done]
+    for start in range(0, len(left), _MOST_QUERIES):
+        yield left[start : start + _MOST_QUERIES]

@@ -7,20 +7,19 @@ scored from its original vector; the best of them are the answer.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 
 import numpy as np
 
 from kneighbors.search.frame import Placed
 from kneighbors.search.head import HeadBounds
 from kneighbors.search.metrics import METRICS, Float64Array
+from kneighbors.search.permitted import Permitted
 from kneighbors.search.product import ProductBounds
 from kneighbors.search.rounding import LOWEST, Float32Array, round_down
 from kneighbors.search.rows import FloatArray, RowArray, Rows
 from kneighbors.search.topk import Best, Grouped, IntArray, lanes_for
 
 Bounds = HeadBounds | ProductBounds
-Excluded = Sequence[RowArray]
 
 #: Bounds held at a time: 32 MiB of float32.
 _BOUND_ELEMENTS = 1 << 23
@@ -58,15 +57,15 @@ class Scan:
         Upper bounds of their scores.
     Q : ndarray of shape (n_queries, n_features)
         Queries that have passed the gate.
-    exclude : sequence of int64 arrays, optional
-        For each query, rows that may not be answers.
+    permitted : Permitted
+        For each query, the rows that may be answers.
     """
 
-    def __init__(self, rows: Rows, bounds: Bounds, Q: FloatArray, exclude: Excluded | None) -> None:
+    def __init__(self, rows: Rows, bounds: Bounds, Q: FloatArray, permitted: Permitted) -> None:
         self.rows = rows
         self.n_samples = rows.shape[0]
         self.bounds = bounds
-        self.exclude = exclude
+        self.permitted = permitted
         metric = METRICS[bounds.frame.metric]
         self.distances = metric.distances
         self.placed: Placed = bounds.frame.place_queries(metric.prepare(Q))
@@ -95,10 +94,7 @@ class Scan:
         bounds = _scratch.matrix(len(self.coefficients), padded)
         bounds[:, width:] = -np.inf
         self.bounds.upper(self.coefficients, first, last, bounds[:, :width])
-        if self.exclude is not None:
-            for query, rows in enumerate(self.exclude):
-                inside = rows[(rows >= first) & (rows < last)]
-                bounds[query, inside - first] = -np.inf
+        self.permitted.hide(bounds, first, last, -np.inf)
         return Grouped(bounds, lanes)
 
     def improve(self, best: Best, first: int, last: int) -> None:
@@ -150,6 +146,11 @@ class Scan:
             queries = np.full(stop - start, query)
             best.merge(queries, self.score(queries, rows[start:stop]), rows[start:stop])
             start, size = stop, size * 2
+
+    def score_listed(self, best: Best, rows: RowArray) -> None:
+        """Let the given rows, all that the only query may have, take their places."""
+        queries = np.zeros(len(rows), np.intp)
+        best.merge(queries, self.score(queries, rows), rows)
 
     def within(
         self, radius: float, first: int, last: int

@@ -1,0 +1,93 @@
+"""Which rows may be answers: all but those a query excludes, and only those its mask allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kneighbors.search.rows import RowArray
+
+BoolArray = NDArray[np.bool_]
+Excluded = Sequence[RowArray]
+Masks = Sequence[BoolArray | None]
+
+#: Where a mask leaves at most one row of so many, the rows left are scored and no bounds made.
+_SCORED_SHARE = 256
+
+
+class Permitted:
+    """The rows that may be answers of some queries.
+
+    Parameters
+    ----------
+    n_samples : int
+        Rows of the corpus.
+    exclude : sequence of int64 arrays, optional
+        For each query, rows that may not be answers.
+    masks : sequence of bool arrays of shape (n_samples,) or None, optional
+        For each query, where an answer may be; None allows all rows. Queries may share the very
+        same array: it is looked at once.
+    """
+
+    def __init__(
+        self, n_samples: int, exclude: Excluded | None = None, masks: Masks | None = None
+    ) -> None:
+        self._n_samples = n_samples
+        self._exclude = exclude
+        self._masks = masks
+
+    def of(self, queries: Sequence[int]) -> Permitted:
+        """Return the same for some of the queries."""
+        exclude = None if self._exclude is None else [self._exclude[query] for query in queries]
+        masks = None if self._masks is None else [self._masks[query] for query in queries]
+        return Permitted(self._n_samples, exclude, masks)
+
+    def few(self, n_neighbors: int) -> dict[int, RowArray]:
+        """Return the rows of those queries for which bounding all rows would be a waste."""
+        if self._masks is None:
+            return {}
+        most = max(self._n_samples // _SCORED_SHARE, 2 * n_neighbors)
+        found: dict[int, RowArray | None] = {}
+        out = {}
+        for query, mask in enumerate(self._masks):
+            if mask is None:
+                continue
+            if id(mask) not in found:
+                few = np.count_nonzero(mask) <= most
+                found[id(mask)] = np.flatnonzero(mask).astype(np.int64) if few else None
+            rows = found[id(mask)]
+            if rows is not None:
+                out[query] = self._without_excluded(query, rows)
+        return out
+
+    def _without_excluded(self, query: int, rows: RowArray) -> RowArray:
+        if self._exclude is None or not len(self._exclude[query]):
+            return rows
+        return rows[~np.isin(rows, self._exclude[query])]
+
+    def hide(self, bounds: NDArray[Any], first: int, last: int, hidden: float) -> None:
+        """Overwrite the bounds of rows `first` to `last` that may not be answers.
+
+        Parameters
+        ----------
+        bounds : ndarray of shape (n_queries, at least last - first)
+        first, last : int
+            Rows of the corpus.
+        hidden : float
+            What is below every bound.
+        """
+        if self._exclude is not None:
+            for query, rows in enumerate(self._exclude):
+                inside = rows[(rows >= first) & (rows < last)]
+                bounds[query, inside - first] = hidden
+        if self._masks is not None:
+            forbidden: dict[int, BoolArray] = {}
+            for query, mask in enumerate(self._masks):
+                if mask is None:
+                    continue
+                if id(mask) not in forbidden:
+                    forbidden[id(mask)] = ~mask[first:last]
+                np.copyto(bounds[query, : last - first], hidden, where=forbidden[id(mask)])
