@@ -23,6 +23,15 @@ def is_supported(kind: pa.DataType) -> bool:
     return _converter(kind) is not None
 
 
+def is_list_of_text(kind: pa.DataType) -> bool:
+    """Tell whether a column holds lists of text, of any layout."""
+    import pyarrow.types as kinds
+
+    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
+        return False
+    return bool(kinds.is_string(kind.value_type) or kinds.is_large_string(kind.value_type))
+
+
 def json_values(column: pa.Array) -> list[Any]:
     """Return the values of a column as JSON can hold them.
 
@@ -133,7 +142,7 @@ def _converter(kind: pa.DataType) -> Convert | None:
     if kinds.is_dictionary(kind):
         inner = kind.value_type
         return None if kinds.is_nested(inner) else _converter(inner)
-    if _is_list_of_text(kind):
+    if is_list_of_text(kind):
         return _as_it_is
     for belongs, convert in (
         (_is_plain, _as_it_is),
@@ -159,11 +168,3 @@ def _is_plain(kind: pa.DataType) -> bool:
         or kinds.is_large_string(kind)
         or kinds.is_null(kind)
     )
-
-
-def _is_list_of_text(kind: pa.DataType) -> bool:
-    import pyarrow.types as kinds
-
-    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
-        return False
-    return bool(kinds.is_string(kind.value_type) or kinds.is_large_string(kind.value_type))
