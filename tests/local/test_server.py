@@ -122,6 +122,12 @@ def test_another_path_of_sagemaker_is_named(plane: PlaneProcess) -> None:
     assert "GET /FeatureGroup/wines" in json.loads(data)["message"]
 
 
+def test_a_path_like_the_runtimes_that_nobody_signed_is_named(plane: PlaneProcess) -> None:
+    status, _, data = ask(plane, "POST", "/endpoints/wines/invocation", b"1")
+    assert 404 == status
+    assert "POST /endpoints/wines/invocation" in json.loads(data)["message"]
+
+
 def test_what_moto_does_not_have_is_named(plane: PlaneProcess) -> None:
     with pytest.raises(ClientError, match="does not have it") as refused:
         plane.client("iam").generate_service_last_accessed_details(Arn=plane.role)

@@ -94,7 +94,7 @@ class Dispatch:
             return self._own, answers.send_fault
         if scope in ("sagemaker", "") and _INVOKE.fullmatch(path):
             return self._invocation, answers.send_runtime_fault
-        if scope == "sagemaker":
+        if scope == "sagemaker" or (not scope and path.startswith("/endpoints/")):
             return self._unknown, answers.send_fault
         if scope == "iam":
             return self._iam, answers.send_query_fault
