@@ -30,6 +30,7 @@ COMMANDS = {
     "train": "Fit a corpus and save the artifact.",
     "serve": "Serve an artifact over HTTP, as SageMaker asks for it.",
     "query": "Ask an artifact or a server for nearest neighbours.",
+    "evaluate": "Measure how good the answers are: against exact search.",
     "inspect": "Show what an artifact holds, and check every byte.",
     "package": "Make a model.tar.gz for SageMaker, with all that its image needs.",
     "convert": "Turn a pickled scikit-learn model into an artifact.",

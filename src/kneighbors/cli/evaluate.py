@@ -1,0 +1,109 @@
+"""``kneighbors evaluate``: how good the answers of an artifact are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kneighbors.cli.console import progress_bars, stdout_console, write_json
+
+if TYPE_CHECKING:
+    from kneighbors.evaluate import IndexRecall
+
+_EPILOG = """\b
+Examples:
+  kneighbors evaluate M
+  kneighbors evaluate M --queries yesterday.npy -k 20
+  kneighbors evaluate M --json | jq .index_recall.by_distance.low
+
+\b
+Exit codes: 0 done; 1 the artifact or the queries are at fault; 2 wrong usage;
+130 interrupted.
+"""
+
+
+@click.command(name="evaluate", epilog=_EPILOG)
+@click.argument("path", metavar="M")
+@click.option(
+    "--queries", metavar="FILE", help="Vectors to ask: .npy, .csv, .json or .jsonl; - is stdin."
+)
+@click.option(
+    "--sample", type=int, metavar="N", help="Without --queries: rows to ask, 500 by default."
+)
+@click.option("-k", "--n-neighbors", type=int, metavar="N", help="Neighbours of each query.")
+@click.option(
+    "--confidence", type=float, default=0.95, metavar="C", help="Of the intervals; 0.95 by default."
+)
+@click.option("--seed", type=int, default=0, metavar="N", help="Of the choice of rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(path: str, as_json: bool, **options: Any) -> None:
+    """Compare the answers of an artifact with an exact scan: its index recall.
+
+    M is a directory or a .tar.gz. Rows of it are asked, each without itself,
+    unless --queries gives vectors such as users send.
+    """
+    from kneighbors.artifact import open_artifact
+
+    if options["queries"] is not None and options["sample"] is not None:
+        raise click.UsageError("Expected either --queries or --sample, got both.")
+    with open_artifact(path) as artifact:
+        found = _index_recall(artifact, **options)
+    if as_json:
+        write_json({"path": path, "index_recall": found.to_dict()})
+    else:
+        _show_index_recall(path, found)
+
+
+def _index_recall(
+    artifact: Any,
+    queries: str | None,
+    sample: int | None,
+    n_neighbors: int | None,
+    confidence: float,
+    seed: int,
+) -> IndexRecall:
+    from kneighbors.cli.vectors import read_vectors
+    from kneighbors.evaluate.index_recall_report import SAMPLE, index_recall
+
+    vectors = None if queries is None else read_vectors(queries)
+    if n_neighbors is None:
+        n_neighbors = _default_n_neighbors(artifact, held_out=vectors is None)
+    with progress_bars(wanted=True) as progress:
+        return index_recall(
+            artifact,
+            vectors,
+            n_neighbors=n_neighbors,
+            sample=SAMPLE if sample is None else sample,
+            confidence=confidence,
+            random_state=seed,
+            progress=progress,
+        )
+
+
+def _default_n_neighbors(artifact: Any, *, held_out: bool) -> int:
+    """Return what the artifact answers when nobody says, as far as there are rows."""
+    recorded = artifact.manifest.source.get("n_neighbors")
+    wanted = recorded if type(recorded) is int and recorded >= 1 else 10
+    return max(1, min(wanted, int(artifact.index.n_samples) - held_out))
+
+
+def _show_index_recall(path: str, found: IndexRecall) -> None:
+    from kneighbors.cli.tables import new_table, plain
+
+    asked = "rows, each without itself" if found.queries == "rows" else "queries"
+    table = new_table(f"Index recall of {plain(path)}")
+    table.add_column(f"at {found.n_neighbors}")
+    for heading in ("mean", f"{found.confidence:.0%} interval", "5th percentile", "worst"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, one in (("by id", found.by_id), ("by distance", found.by_distance)):
+        between = f"{one.low:.4f} to {one.high:.4f}"
+        table.add_row(name, f"{one.mean:.4f}", between, f"{one.p5:.2f}", f"{one.worst:.2f}")
+    console = stdout_console()
+    console.print(table)
+    kind = "exact" if found.is_exact else "approximate"
+    console.print(
+        f"{found.n_queries:,} {asked}; engine {plain(found.engine)} ({kind}), "
+        f"{found.query_ms:.3g} ms a query.",
+        soft_wrap=True,
+    )
