@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kneighbors.search.building import Sizes, build_stages
 from kneighbors.search.frame import Frame
 from kneighbors.search.gate import check_corpus, check_queries
-from kneighbors.search.head import HeadBounds
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import METRICS
 from kneighbors.search.planner import survey
@@ -21,18 +21,46 @@ CHUNKS, PROBLEMS = 20, 50
 
 
 def build(X: Any, metric: str, random: np.random.Generator) -> ExactIndex:
-    """Build as planned, or with bounds in a basis that nobody would choose: right all the same."""
+    """Build as planned, or with stages and a basis that nobody would choose: right all the same."""
     rows = ArrayRows(X)
     if random.random() < 0.3:
         return ExactIndex.build(rows, metric, random_state=int(random.integers(100)))
     d = X.shape[1]
-    size = int(random.integers(1, d + 1))
-    basis = np.linalg.qr(random.standard_normal((d, size)))[0]
-    exponent = 0 if metric == "cosine" else survey(rows, ignore).exponent
+    found = survey(rows, ignore)
+    sizes = any_sizes(d, found.product_is_safe, random)
+    basis = np.linalg.qr(random.standard_normal((d, d)))[0]
+    exponent = 0 if metric == "cosine" else found.exponent
     frame = Frame(metric, np.zeros(d), exponent)
     if metric != "inner_product" and random.random() < 0.7:
         frame = Frame(metric, frame.place(X).mean(axis=0), exponent)
-    return ExactIndex(rows, HeadBounds.build(frame, basis, rows, ignore), {"engine": "head"})
+    sample = frame.place(X[random.integers(len(X), size=min(len(X), 50))])
+    bounds = build_stages(frame, basis, sizes, sample, rows, ignore)
+    if bounds.codes is not None and random.random() < 0.5:
+        # As where the accelerator is installed: the same integers, by numpy.
+        bounds.codes.__dict__["packed"] = Multiplied(bounds.codes.codes)
+    return ExactIndex(rows, bounds, {"engine": "head"})
+
+
+def any_sizes(d: int, product_is_safe: bool, random: np.random.Generator) -> Sizes:
+    """Return stages at random, of which one at least bounds every row for any batch."""
+    sizes = [int(random.integers(1, d + 1)) if random.random() < 0.6 else None for _ in range(3)]
+    head, codes, fine = sizes
+    if random.random() < 0.2:
+        codes = d
+    if head is None and not product_is_safe:
+        head = d
+    return Sizes(head, codes, fine, product_is_safe and (head is None or random.random() < 0.7))
+
+
+class Multiplied:
+    """What the accelerator does, done by numpy."""
+
+    def __init__(self, codes: Any) -> None:
+        self._codes = codes.astype(np.int32)
+        self.piece_rows = 37
+
+    def multiply(self, integers: Any, first: int, out: Any) -> None:
+        np.matmul(self._codes[first : first + len(out)], integers[0].astype(np.int32), out=out)
 
 
 def brute(metric: str, X: Any, q: Any, k: int) -> tuple[Any, Any]:
@@ -82,7 +110,7 @@ def test_the_answer_does_not_depend_on_batches_blocks_or_exclusions(
     together = index.kneighbors(Q, 20)
     excluded = [together[1][i, ::2] for i in range(len(Q))]
     without = index.kneighbors(Q, 20, exclude=excluded)
-    monkeypatch.setattr("kneighbors.search.scan._BOUND_ELEMENTS", 300)
+    monkeypatch.setattr("kneighbors.search.sieve._BOUND_ELEMENTS", 300)
     monkeypatch.setattr("kneighbors.search.index._MOST_QUERIES", 4)
     monkeypatch.setattr("kneighbors.search.scan._PAIR_ELEMENTS", 64)
     monkeypatch.setattr("kneighbors.search.scan._MANY", 16)

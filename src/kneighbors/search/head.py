@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kneighbors.search.frame import Frame, Placed
 from kneighbors.search.metrics import Float64Array, lengths
 from kneighbors.search.parts import part_of
-from kneighbors.search.progress import Progress
+from kneighbors.search.rotation import Rotated
 from kneighbors.search.rounding import (
     TAIL_FLOOR,
     UNIT32,
@@ -30,7 +30,6 @@ from kneighbors.search.rounding import (
     gamma,
     round_up,
 )
-from kneighbors.search.rows import Rows
 
 #: Elements of a corpus block while fitting: 16 MiB in float64.
 _BLOCK_ELEMENTS = 1 << 21
@@ -56,7 +55,6 @@ class HeadBounds:
         The heads' coordinates, the offsets unless the metric is inner product, and the tails.
     """
 
-    engine = "head"
     #: Bounds are above scores by what differs from row to row.
     spread = None
 
@@ -66,35 +64,13 @@ class HeadBounds:
         self.columns = columns
 
     @classmethod
-    def build(cls, frame: Frame, basis: Float64Array, rows: Rows, progress: Progress) -> HeadBounds:
-        """Compute the columns of all rows, block by block.
-
-        Costs 4 * n_samples * n_features * m operations in float64, and a block of 16 MiB of
-        memory beside the columns.
-        """
-        n_samples, n_features = rows.shape
-        n_columns = basis.shape[1] + 1 + frame.has_offsets
-        columns = np.empty((n_columns, n_samples), np.float32)
-        for start, stop in blocks_of(n_samples, n_features):
-            columns[:, start:stop] = _columns_of(frame, basis, frame.place(rows.slice(start, stop)))
-            progress("rotating", stop, n_samples)
-        return cls(frame, basis, columns)
-
-    @classmethod
     def from_parts(
-        cls,
-        rows: Rows,
-        metric: str,
-        parts: Mapping[str, NDArray[Any]],
-        plan: Mapping[str, Any],
+        cls, frame: Frame, shape: tuple[int, int], size: int, parts: Mapping[str, NDArray[Any]]
     ) -> HeadBounds:
         """Take the parts of a saved index."""
-        n_samples, n_features = rows.shape
-        centre = part_of(parts, "centre", np.float64, (n_features,))
-        frame = Frame(metric, centre, int(plan["exponent"]))
-        head_size = int(plan["head_size"])
-        basis = part_of(parts, "basis", np.float64, (n_features, head_size))
-        n_columns = head_size + 1 + frame.has_offsets
+        n_samples, n_features = shape
+        basis = part_of(parts, "basis", np.float64, (n_features, size))
+        n_columns = columns_for(frame, basis.shape[1])
         return cls(frame, basis, part_of(parts, "head", np.float32, (n_columns, n_samples)))
 
     def parts(self) -> dict[str, NDArray[Any]]:
@@ -102,25 +78,18 @@ class HeadBounds:
         return {"head": self.columns, "basis": self.basis, "centre": self.frame.centre}
 
     @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return int(self.columns.shape[1])
+
+    @property
     def margin(self) -> float:
         """What bounds may be short of, absolutely: nothing, it is in the columns."""
         return 0.0
 
     def coefficients(self, placed: Placed) -> Float32Array:
-        """Return what the columns are multiplied with, of shape (n_queries, n_columns).
-
-        A row that is not finite says that the query is too extreme to be bounded.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            g = placed.q @ self.basis
-            tails = lengths(placed.q - g @ self.basis.T)
-            tails = tails * (1 + self.frame.slack) + self.frame.slack * placed.lengths
-            out = np.empty((len(g), len(self.columns)), np.float32)
-            out[:, : g.shape[1]] = g
-            if self.frame.has_offsets:
-                out[:, -2] = 1 / placed.divisor
-            out[:, -1] = round_up(np.maximum(tails, TAIL_FLOOR * placed.lengths))
-        return out
+        """Return what the columns are multiplied with; see `coefficients_of`."""
+        return coefficients_of(self.frame, self.basis, placed)
 
     def upper(self, coefficients: Float32Array, start: int, stop: int, out: Float32Array) -> None:
         """Write upper bounds of the scores of rows `start` to `stop` into `out`.
@@ -139,27 +108,43 @@ class HeadBounds:
             np.matmul(coefficients, columns, out=out)
 
 
-def _columns_of(frame: Frame, basis: Float64Array, Z: Float64Array) -> Float32Array:
-    """Return the columns of placed rows, each rounded so that bounds stay bounds."""
-    n_columns = basis.shape[1] + 1 + frame.has_offsets
-    error = gamma(n_columns, UNIT32)
-    out = np.empty((n_columns, len(Z)), np.float32)
-    head = (Z @ basis).astype(np.float32)
-    out[: basis.shape[1]] = head.T
-    exact_head = head.astype(np.float64)
-    rest = Z - exact_head @ basis.T
-    relative = (n_columns + 4) * UNIT32 * 1.01 + _skew(basis)
-    rounding = relative * (lengths(exact_head) + 2.0**-120) + frame.slack * frame.reach(Z)
-    tails = lengths(rest) * (1 + frame.slack) + rounding / TAIL_FLOOR
-    out[-1] = round_up(tails / (1 - error))
-    if frame.has_offsets:
-        offsets = -0.5 * np.square(lengths(Z)) * (1 - error - 4 * UNIT32)
-        out[-2] = np.minimum(round_up(offsets), 0)
+def coefficients_of(frame: Frame, basis: Float64Array, placed: Placed) -> Float32Array:
+    """Return what the columns of rows are multiplied with, of shape (n_queries, n_columns).
+
+    A row that is not finite says that the query is too extreme to be bounded.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        g = placed.q @ basis
+        tails = lengths(placed.q - g @ basis.T)
+        tails = tails * (1 + frame.slack) + frame.slack * placed.lengths
+        out = np.empty((len(g), columns_for(frame, basis.shape[1])), np.float32)
+        out[:, : g.shape[1]] = g
+        if frame.has_offsets:
+            out[:, -2] = 1 / placed.divisor
+        out[:, -1] = round_up(np.maximum(tails, TAIL_FLOOR * placed.lengths))
     return out
 
 
-def _skew(basis: Float64Array) -> float:
-    """Return how far the columns of `basis` are from orthonormal."""
-    gram = basis.T @ basis
-    gram[np.diag_indices_from(gram)] -= 1
-    return float(np.linalg.norm(gram)) * 2
+def columns_for(frame: Frame, size: int) -> int:
+    """Return the number of columns of a row: its head, its offset if there are any, its tail."""
+    return size + 2 if frame.has_offsets else size + 1
+
+
+def columns_of(rotated: Rotated, size: int) -> Float32Array:
+    """Return the columns of rows with heads of a size, rounded so that bounds stay bounds."""
+    rotation = rotated.rotation
+    frame = rotation.frame
+    n_columns = size + 1 + frame.has_offsets
+    error = gamma(n_columns, UNIT32)
+    out = np.empty((n_columns, len(rotated.lengths)), np.float32)
+    out[:size] = rotated.coordinates[:, :size].T
+    own = rotated.lengths
+    relative = (n_columns + 4) * UNIT32 * 1.01 + rotation.skew
+    # A length's own rounding is in the last term, and no head is longer than its row but for that.
+    rounding = relative * (own + 2.0**-120) + rotation.error * 2 * rotated.reach
+    rests = rotated.rests(rotated.coordinates[:, :size], UNIT32 * 1.01 * own)
+    out[-1] = round_up((rests + rounding / TAIL_FLOOR) / (1 - error))
+    if frame.has_offsets:
+        offsets = -0.5 * np.square(own) * (1 - error - 4 * UNIT32)
+        out[-2] = np.minimum(round_up(offsets), 0)
+    return out

@@ -1,6 +1,6 @@
 """The exact index: built from a corpus or opened from its parts; answers batches of queries.
 
-Every engine gives upper bounds of scores (`head`, `product`), `planner` chooses one, and `scan`
+Stages give upper bounds of scores (`staged`), `planner` chooses them, and `scan`
 turns bounds into answers: float64 distances of the original vectors, sorted by distance, then row.
 """
 
@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kneighbors.errors import ArtifactError
-from kneighbors.search.head import HeadBounds
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.permitted import Excluded, Masks, Permitted
 from kneighbors.search.planner import build_bounds
-from kneighbors.search.product import ProductBounds
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import FloatArray, RowArray, Rows
-from kneighbors.search.scan import Bounds, Scan
-from kneighbors.search.topk import Best
+from kneighbors.search.scan import Scan
+from kneighbors.search.staged import StagedBounds
+from kneighbors.search.topk import IntArray
 
 #: Queries that share a product.
 _MOST_QUERIES = 64
@@ -36,7 +34,7 @@ class ExactIndex:
     ----------
     rows : Rows
         The original vectors, checked.
-    bounds : HeadBounds or ProductBounds
+    bounds : StagedBounds
         Upper bounds of their scores.
     plan : dict
         What was decided at fit, and why.
@@ -57,9 +55,9 @@ class ExactIndex:
     #: Whether answers are those of a full scan; a graph's are only nearly so.
     is_exact = True
 
-    def __init__(self, rows: Rows, bounds: Bounds, plan: Mapping[str, Any]) -> None:
+    def __init__(self, rows: Rows, bounds: StagedBounds, plan: Mapping[str, Any]) -> None:
         self.rows = rows
-        self.metric = bounds.frame.metric
+        self.metric = bounds.metric
         self.plan: dict[str, Any] = dict(plan)
         self.bounds = bounds
 
@@ -112,17 +110,7 @@ class ExactIndex:
         ArtifactError
             With code ``artifact-invalid`` where they do not fit the rows or one another.
         """
-        opened: Bounds
-        if plan.get("engine") == "head":
-            opened = HeadBounds.from_parts(rows, metric, parts, plan)
-        elif plan.get("engine") == "product":
-            opened = ProductBounds.from_parts(rows, metric, parts)
-        else:
-            raise ArtifactError(
-                "artifact-invalid",
-                f"Expected a plan for the engine 'head' or 'product', got {plan.get('engine')!r}.",
-            )
-        return cls(rows, opened, plan)
+        return cls(rows, StagedBounds.from_parts(rows, metric, parts, plan), plan)
 
     @property
     def n_samples(self) -> int:
@@ -181,15 +169,16 @@ class ExactIndex:
         permitted = Permitted(self.n_samples, exclude, masks)
         few = permitted.few(n_neighbors)
         for query, rows in few.items():
-            best = Best(1, n_neighbors)
-            self._scan(Q, [query], permitted).score_listed(best, rows)
+            best = self._scan(Q, [query], permitted).nearest_of(rows, n_neighbors)
             distances[query], indices[query] = best.distances[0], best.rows[0]
         for batch in _batches(len(Q), few):
-            best = Best(len(batch), n_neighbors)
             search = self._scan(Q, batch, permitted)
-            for first, last in search.blocks():
-                search.improve(best, first, last)
+            best = search.nearest(n_neighbors)
             distances[batch], indices[batch] = best.distances, best.rows
+            if search.given_up.any():
+                again = [query for query, up in zip(batch, search.given_up, strict=True) if up]
+                best = self._plainly(Q, again, permitted).nearest(n_neighbors)
+                distances[again], indices[again] = best.distances, best.rows
         return distances, indices
 
     def radius_neighbors(
@@ -230,13 +219,14 @@ class ExactIndex:
             distances[query], indices[query] = gaps[order], rows[order]
         for batch in _batches(len(Q), few):
             search = self._scan(Q, batch, permitted)
-            found = [search.within(radius, first, last) for first, last in search.blocks()]
-            owners, gaps, rows = (np.concatenate(part) for part in zip(*found, strict=True))
-            order = np.lexsort((rows, gaps, owners))
-            ends = np.searchsorted(owners[order], np.arange(1, len(batch)))
-            parts = zip(np.split(gaps[order], ends), np.split(rows[order], ends), strict=True)
-            for query, (near_distances, near_rows) in zip(batch, parts, strict=True):
+            found = search.within(radius)
+            again = [query for query, up in zip(batch, search.given_up, strict=True) if up]
+            for query, near_distances, near_rows in _split(batch, found):
                 distances[query], indices[query] = near_distances, near_rows
+            if again:
+                found = self._plainly(Q, again, permitted).within(radius)
+                for query, near_distances, near_rows in _split(again, found):
+                    distances[query], indices[query] = near_distances, near_rows
         return distances, indices
 
     def _scan(self, Q: FloatArray, batch: list[int], permitted: Permitted) -> Scan:
@@ -244,9 +234,23 @@ class ExactIndex:
             return Scan(self.rows, self.bounds, Q, permitted)
         return Scan(self.rows, self.bounds, Q[batch], permitted.of(batch))
 
+    def _plainly(self, Q: FloatArray, batch: list[int], permitted: Permitted) -> Scan:
+        """Return the scan of queries that were given up."""
+        bounds = StagedBounds(self.bounds.plain or self.bounds.coarse)
+        return Scan(self.rows, bounds, Q[batch], permitted.of(batch))
+
 
 def _batches(n_queries: int, done: Container[int]) -> Iterator[list[int]]:
     """Yield the queries that are not done, as many at a time as share a product."""
     left = [query for query in range(n_queries) if query not in done]
     for start in range(0, len(left), _MOST_QUERIES):
         yield left[start : start + _MOST_QUERIES]
+
+
+def _split(
+    batch: list[int], found: tuple[IntArray, Float64Array, RowArray]
+) -> Iterator[tuple[int, Float64Array, RowArray]]:
+    """Yield each query of a batch with its share of what was found."""
+    owners, distances, rows = found
+    ends = np.searchsorted(owners, np.arange(1, len(batch)))
+    yield from zip(batch, np.split(distances, ends), np.split(rows, ends), strict=True)

@@ -41,8 +41,6 @@ class ProductBounds:
         query, and, for Euclidean metrics, the offsets.
     """
 
-    engine = "product"
-
     def __init__(self, frame: Frame, rows: Rows, factors: Float32Array) -> None:
         self.frame = frame
         self.rows = rows
@@ -52,18 +50,9 @@ class ProductBounds:
     def build(cls, frame: Frame, rows: Rows, progress: Progress) -> ProductBounds:
         """Compute the factors of all rows, block by block."""
         n_samples, n_features = rows.shape
-        is_euclidean = frame.metric in EUCLIDEAN
-        factors = np.empty((1 + is_euclidean, n_samples), np.float32)
-        error = _relative_error(rows)
+        factors = np.empty((1 + (frame.metric in EUCLIDEAN), n_samples), np.float32)
         for start, stop in blocks_of(n_samples, n_features):
-            norms = lengths(rows.slice(start, stop).astype(np.float64))
-            if frame.metric == "cosine":
-                factors[0, start:stop] = 1 / norms
-            else:
-                factors[0, start:stop] = round_up(error * norms)
-            if is_euclidean:
-                offsets = -0.5 * np.square(norms) * (1 - 8 * UNIT32)
-                factors[1, start:stop] = np.minimum(round_up(offsets), 0)
+            factors[:, start:stop] = factors_of(frame.metric, rows.slice(start, stop))
             progress("measuring lengths", stop, n_samples)
         return cls(frame, rows, factors)
 
@@ -82,13 +71,22 @@ class ProductBounds:
         return {"factors": self.factors}
 
     @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return self.rows.shape[0]
+
+    @property
     def margin(self) -> float:
         """What bounds may be short of, absolutely.
 
         A cosine is compared without its offset, which is minus one half for every normalised row,
         and its rounding is alike for all rows.
         """
-        return _relative_error(self.rows) - 0.5 if self.frame.metric == "cosine" else 0.0
+        return (
+            _relative_error(self.rows.shape[1], self.rows.dtype) - 0.5
+            if self.frame.metric == "cosine"
+            else 0.0
+        )
 
     @property
     def spread(self) -> float | None:
@@ -98,7 +96,8 @@ class ProductBounds:
         """
         if self.frame.metric != "cosine":
             return None
-        return 2 * (_relative_error(self.rows) + 4 * self.frame.slack)
+        error = _relative_error(self.rows.shape[1], self.rows.dtype)
+        return 2 * (error + 4 * self.frame.slack)
 
     def coefficients(self, placed: Placed) -> FloatArray:
         """Return the queries in the dtype of the rows, then the factors' coefficients if needed.
@@ -135,11 +134,24 @@ class ProductBounds:
                 bounds += self.factors[1, start:stop] * np.float32(query[-1])
 
 
-def _relative_error(rows: Rows) -> float:
+def factors_of(metric: str, V: FloatArray) -> Float32Array:
+    """Return the factors of some rows, of shape (1 or 2, len(V))."""
+    norms = lengths(V.astype(np.float64))
+    out = np.empty((1 + (metric in EUCLIDEAN), len(V)), np.float32)
+    if metric == "cosine":
+        out[0] = 1 / norms
+        return out
+    out[0] = round_up(_relative_error(V.shape[1], V.dtype) * norms)
+    if metric in EUCLIDEAN:
+        out[1] = np.minimum(round_up(-0.5 * np.square(norms) * (1 - 8 * UNIT32)), 0)
+    return out
+
+
+def _relative_error(n_features: int, dtype: np.dtype[Any]) -> float:
     """Bound the error of a row's computed score, relative to the length of the row.
 
     The product in the rows' own dtype, the query's rounding to it, and the roundings to float32 of
     the score, of the factors and of their products and sums.
     """
-    unit = UNIT32 if rows.dtype == np.float32 else UNIT64
-    return 1.02 * (gamma(rows.shape[1], unit) + 2 * unit + 8 * UNIT32)
+    unit = UNIT32 if dtype == np.float32 else UNIT64
+    return 1.02 * (gamma(n_features, unit) + 2 * unit + 8 * UNIT32)

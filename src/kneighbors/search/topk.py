@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kneighbors.search.metrics import Float64Array
-from kneighbors.search.rounding import Float32Array
 from kneighbors.search.rows import RowArray
 
 IntArray = NDArray[np.intp]
@@ -32,17 +33,17 @@ class Grouped:
 
     Parameters
     ----------
-    bounds : ndarray of shape (n_queries, lanes * n_groups), dtype float32
-        C-contiguous; padding columns hold minus infinity.
+    bounds : ndarray of shape (n_queries, lanes * n_groups), dtype float32 or int32
+        C-contiguous; padding columns hold less than any bound.
     lanes : int
         Columns per group.
     """
 
-    def __init__(self, bounds: Float32Array, lanes: int) -> None:
+    def __init__(self, bounds: NDArray[Any], lanes: int) -> None:
         self.bounds = bounds
         self.n_groups = bounds.shape[1] // lanes
         self.cube = bounds.reshape(len(bounds), lanes, self.n_groups)
-        self.maxima: Float32Array = bounds if lanes == 1 else self.cube.max(axis=1)
+        self.maxima: NDArray[Any] = bounds if lanes == 1 else self.cube.max(axis=1)
 
     def leaders(self, count: int) -> RowArray:
         """Return, for each query, the columns of the `count` groups with the largest maxima."""
@@ -55,16 +56,23 @@ class Grouped:
         lanes = self.cube[queries, :, groups].argmax(axis=2)
         return np.asarray(lanes * self.n_groups + groups, dtype=np.int64)
 
-    def leading_bounds(self, count: int) -> Float32Array:
-        """Return, for each query, a number that the bounds of at least `count` columns reach."""
-        if count > self.n_groups:
-            return np.full(len(self.maxima), -np.inf, np.float32)
-        place = self.n_groups - count
-        return np.asarray(np.partition(self.maxima, place, axis=1)[:, place])
+    def leading(self, count: int) -> NDArray[Any]:
+        """Return, for each query, the largest maxima, at most `count`."""
+        place = max(self.n_groups - count, 0)
+        return np.asarray(np.partition(self.maxima, place, axis=1)[:, place:])
 
-    def reaching(self, floors: Float32Array) -> tuple[IntArray, RowArray]:
-        """Return the pairs (query, column) whose bound is not below the query's floor."""
+    def groups_reaching(self, floors: NDArray[Any]) -> tuple[IntArray, IntArray]:
+        """Return the pairs (query, group) with a bound that is not below the query's floor."""
+        if len(floors) == 1:
+            groups = np.flatnonzero(self.maxima[0] >= floors[0])
+            return np.zeros(len(groups), np.intp), groups
         queries, groups = np.nonzero(self.maxima >= floors[:, np.newaxis])
+        return queries, groups
+
+    def columns_reaching(
+        self, floors: NDArray[Any], queries: IntArray, groups: IntArray
+    ) -> tuple[IntArray, RowArray]:
+        """Return the pairs (query, column) in some groups whose bound reaches the floor."""
         if self.maxima is self.bounds:
             return queries, groups.astype(np.int64)
         values = self.cube[queries, :, groups]
