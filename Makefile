@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-slow test-lowest test-aws format docs clean
+.PHONY: help demo test check lint types unit test-slow test-lowest test-aws format docs bench clean
 
 PYTHON ?=
 ARGS ?=
@@ -57,7 +57,11 @@ docs: ## Build the documentation into site/
 	@$(environment) docs
 	@$(step) mkdocs $(bin)/mkdocs build --strict $(ARGS)
 
+bench: ## Compare speed with the peers, the short form (ten minutes; the first time two more)
+	@$(environment) bench
+	@$(step) benchmarks .venv-bench/bin/python benchmarks/short.py $(ARGS)
+
 clean: ## Remove environments, caches and what was built
-	@rm -rf .venv .venv-lowest .venv-aws-* .venv*.lock build dist site .hypothesis
+	@rm -rf .venv .venv-lowest .venv-bench .venv-aws-* .venv*.lock build dist site .hypothesis
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
