@@ -20,6 +20,8 @@ from kneighbors.artifact.publishing import resolved
 from kneighbors.artifact.rows import CheckedRows
 from kneighbors.errors import ArtifactError, StorageError
 from kneighbors.items import Catalog
+from kneighbors.items.lists import Lists
+from kneighbors.items.vocabulary import Vocabulary
 from kneighbors.search.index import ExactIndex
 from kneighbors.storage import translated
 
@@ -27,7 +29,7 @@ from kneighbors.storage import translated
 _ATTEMPTS = 20
 
 #: Roles of parts that this version knows what to do with.
-_USED_ROLES = frozenset({"vectors", "checksums", "index", "ids", "items"})
+_USED_ROLES = frozenset({"vectors", "checksums", "index", "ids", "items", "vocabulary", "lists"})
 
 #: Below this many bytes, hashing takes less time than starting threads.
 _WORTH_THREADS = 1 << 22
@@ -51,16 +53,30 @@ class Artifact:
     catalog : Catalog
         What the rows are. Its table is read from the file when it is first needed, and pyarrow is
         imported then.
+    vocabulary : Vocabulary or None
+        Terms that can be a query, if it has any.
+    lists : Lists
+        Named lists of rows.
 
     Attributes
     ----------
-    path, manifest, index, catalog
+    path, manifest, index, catalog, vocabulary, lists
         As above.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, index: ExactIndex, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        index: ExactIndex,
+        catalog: Catalog,
+        vocabulary: Vocabulary | None = None,
+        lists: Lists | None = None,
+    ) -> None:
         self.path = path
         self.manifest = manifest
+        self.vocabulary = vocabulary
+        self.lists = Lists() if lists is None else lists
         self._index: ExactIndex | None = index
         self._catalog: Catalog | None = catalog
         self._finalizer: weakref.finalize[..., Artifact] | None = None
@@ -87,6 +103,8 @@ class Artifact:
         """
         self._index = None
         self._catalog = None
+        self.vocabulary = None
+        self.lists = Lists()
         if self._finalizer is not None:
             self._finalizer()
 
@@ -262,7 +280,9 @@ class Opened:
             if part.role in _USED_ROLES
         }
         _check_digests(files, manifest.parts)
-        arrays: dict[str, dict[str, NDArray[Any]]] = {"index": {}, "ids": {}, "checksums": {}}
+        arrays: dict[str, dict[str, NDArray[Any]]] = {
+            role: {} for role in ("index", "ids", "checksums", "vocabulary", "lists")
+        }
         for name, file in files.items():
             part = manifest.parts[name]
             if part.role in arrays:
@@ -281,7 +301,12 @@ class Opened:
         catalog = Catalog.from_parts(
             manifest.n_samples, manifest.id_type, arrays["ids"], read_table
         )
-        return Artifact(self.path, manifest, index, catalog)
+        vocabulary, lists = None, None
+        if arrays["vocabulary"]:
+            vocabulary = Vocabulary.from_parts(arrays["vocabulary"])
+        if arrays["lists"]:
+            lists = Lists.from_parts(arrays["lists"], manifest.n_samples)
+        return Artifact(self.path, manifest, index, catalog, vocabulary, lists)
 
 
 def _check_digests(files: Mapping[str, OpenFile], parts: Mapping[str, Part]) -> None:

@@ -17,6 +17,8 @@ MODEL_CODES = MappingProxyType(
             *("body-field-missing", "body-field-unknown", "body-id", "body-json", "body-length"),
             *("body-name-doubled", "body-nesting", "body-no-queries", "body-npy", "body-number"),
             *("body-ragged", "body-shape", "body-type", "content-type-malformed"),
+            *("filter-operator", "filter-too-large", "filter-type", "filter-value"),
+            *("list-unknown", "term-unknown", "terms-empty", "terms-too-many", "terms-weightless"),
             *("exclude-self-needs-ids", "id-type", "id-unknown", "items-column-unknown"),
             *("items-missing", "n-neighbors-range", "n-neighbors-type", "parameter-conflict"),
             *("parameter-type", "parameter-unknown", "radius-range", "radius-type", "row-unknown"),
