@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,10 @@ class RowNumbers:
     def ids_of(self, rows: RowArray) -> list[int]:
         """Return the rows as ids."""
         return [int(row) for row in rows]
+
+    def texts(self) -> Iterable[str]:
+        """Return all rows as text."""
+        return map(str, range(self._n_samples))
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return what must be stored, which is nothing."""
@@ -111,6 +115,10 @@ class IntegerIds:
         """Return the ids of rows as Python integers."""
         values: list[int] = self._ids[rows].tolist()
         return values
+
+    def texts(self) -> Iterable[str]:
+        """Return all ids as text, row by row."""
+        return map(str, self._ids.tolist())
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to store."""

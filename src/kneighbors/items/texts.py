@@ -103,6 +103,10 @@ class TextIds:
         except UnicodeDecodeError as error:
             raise _forged("text") from error
 
+    def texts(self) -> Iterable[str]:
+        """Return all ids, row by row."""
+        return (piece.decode(errors="replace") for piece in _pieces(self._text, self._offsets))
+
     def _bytes_of(self, row: int) -> bytes:
         if not 0 <= row < len(self):
             raise _forged("order")
