@@ -33,7 +33,7 @@ def _wines(n: int, d: int, start: int, stop: int) -> Array:
 
     if d != 300:
         raise ValueError(f"Wines have 300 dimensions, not {d}.")
-    return embed_terms(taste(0, np.arange(start, stop)).terms)
+    return np.asarray(embed_terms(taste(0, np.arange(start, stop)).terms))
 
 
 def _isotropic(n: int, d: int, start: int, stop: int) -> Array:

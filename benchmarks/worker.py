@@ -11,7 +11,7 @@ import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -155,10 +155,8 @@ def _times(built: Built, Q: Array, k: int, batch: int) -> list[float]:
 def _resident() -> int:
     """Return this process' resident bytes, what was freed having been given back."""
     gc.collect()
-    try:
+    with suppress(OSError, AttributeError):  # another C library keeps what it keeps
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):  # another C library keeps what it keeps
-        pass
     import psutil
 
     return int(psutil.Process().memory_info().rss)
