@@ -22,7 +22,7 @@ from kneighbors.errors import ArtifactError, StorageError
 from kneighbors.items import Catalog
 from kneighbors.items.lists import Lists
 from kneighbors.items.vocabulary import Vocabulary
-from kneighbors.search.index import ExactIndex
+from kneighbors.search.graph_opening import Index, open_index
 from kneighbors.storage import translated
 
 #: How often an artifact is opened anew that is replaced while it is being opened.
@@ -48,7 +48,7 @@ class Artifact:
         The directory.
     manifest : Manifest
         What it says of itself.
-    index : ExactIndex
+    index : ExactIndex or GraphIndex
         Mapped and ready to answer.
     catalog : Catalog
         What the rows are. Its table is read from the file when it is first needed, and pyarrow is
@@ -68,7 +68,7 @@ class Artifact:
         self,
         path: Path,
         manifest: Manifest,
-        index: ExactIndex,
+        index: Index,
         catalog: Catalog,
         vocabulary: Vocabulary | None = None,
         lists: Lists | None = None,
@@ -77,12 +77,12 @@ class Artifact:
         self.manifest = manifest
         self.vocabulary = vocabulary
         self.lists = Lists() if lists is None else lists
-        self._index: ExactIndex | None = index
+        self._index: Index | None = index
         self._catalog: Catalog | None = catalog
         self._finalizer: weakref.finalize[..., Artifact] | None = None
 
     @property
-    def index(self) -> ExactIndex:
+    def index(self) -> Index:
         """The index; refused with ``artifact-closed`` once the artifact is closed."""
         if self._index is None:
             raise self._closed()
@@ -327,9 +327,10 @@ def _check_digests(files: Mapping[str, OpenFile], parts: Mapping[str, Part]) -> 
 
 def _index(
     rows: CheckedRows, manifest: Manifest, parts: Mapping[str, NDArray[Any]], where: str
-) -> ExactIndex:
+) -> Index:
     try:
-        return ExactIndex.from_parts(rows, manifest.metric, parts, manifest.plan)
+        origin = manifest.parts["vectors"].sha256
+        return open_index(rows, manifest.metric, parts, manifest.plan, origin)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ArtifactError):
             raise

@@ -22,7 +22,8 @@ from kneighbors.errors import ItemsRefused, ParameterRefused
 from kneighbors.items import Catalog
 from kneighbors.items.lists import Lists
 from kneighbors.items.vocabulary import Vocabulary
-from kneighbors.search.index import ExactIndex
+from kneighbors.search.graph import GraphIndex
+from kneighbors.search.graph_opening import Index
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import Rows
 
@@ -39,7 +40,7 @@ _RESERVED = ("vectors", "items", "ids", "vocabulary", "lists")
 
 def save(
     path: str | os.PathLike[str],
-    index: ExactIndex,
+    index: Index,
     catalog: Catalog | None = None,
     *,
     vocabulary: Vocabulary | None = None,
@@ -57,7 +58,7 @@ def save(
     ----------
     path : str or path
         A new path, an empty directory, or with `overwrite` an artifact. Its parent must exist.
-    index : ExactIndex
+    index : ExactIndex or GraphIndex
         What to save. Its vectors are read in slabs of 8 MiB and may be larger than memory.
     catalog : Catalog, optional
         Ids and attributes of the rows; without one the row numbers are the ids.
@@ -137,13 +138,9 @@ def save(
     return manifest[0]
 
 
-def _check_fit(index: ExactIndex, vocabulary: Vocabulary | None, lists: Lists) -> None:
-    if vocabulary is not None and vocabulary.n_features != index.n_features:
-        raise ItemsRefused(
-            "vocabulary-width",
-            f"Expected a vocabulary of {index.n_features} dimensions, as the corpus has, "
-            f"got one of {vocabulary.n_features}.",
-        )
+def _check_fit(index: Index, vocabulary: Vocabulary | None, lists: Lists) -> None:
+    if vocabulary is not None:
+        vocabulary.check_width(index.n_features)
     for name in lists.names:
         rows = lists.rows(name)
         if len(rows) and not 0 <= rows[0] <= rows[-1] < index.n_samples:
@@ -163,9 +160,11 @@ class _Writing:
         self._parts: dict[str, Part] = {}
 
     def write(
-        self, index: ExactIndex, catalog: Catalog, vocabulary: Vocabulary | None, lists: Lists
+        self, index: Index, catalog: Catalog, vocabulary: Vocabulary | None, lists: Lists
     ) -> dict[str, Part]:
-        for name, array in index.parts().items():
+        # First, since a graph is bound to them by their SHA-256.
+        self._vectors(index.rows)
+        for name, array in _parts_of(index, self._parts["vectors"].sha256).items():
             if name.partition("-")[0] in _RESERVED or not PART_NAME.fullmatch(name):
                 raise ValueError(f"A part of an index cannot be called {name!r}.")
             self._array(name, "index", array)
@@ -177,7 +176,6 @@ class _Writing:
             self._array(name, "lists", array)
         if catalog.table is not None:
             self._table(catalog.table)
-        self._vectors(index.rows)
         return self._parts
 
     def _array(self, name: str, role: str, array: NDArray[Any]) -> None:
@@ -221,8 +219,12 @@ class _Writing:
         self._parts[name] = Part(name, role, file.name, file.bytes, file.sha256, code, shape)
 
 
+def _parts_of(index: Index, origin: str) -> dict[str, NDArray[Any]]:
+    return index.parts(origin) if isinstance(index, GraphIndex) else index.parts()
+
+
 def _manifest(
-    index: ExactIndex,
+    index: Index,
     catalog: Catalog,
     parts: Mapping[str, Part],
     source: Mapping[str, Any],
