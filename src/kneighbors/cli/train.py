@@ -64,6 +64,20 @@ def _dashes(token: str) -> str:
     "--ids", metavar="FILE", help="Ids by row: .npy, .txt (one a line), .csv or .parquet."
 )
 @click.option("--items", metavar="FILE", help="Attributes by row: .csv or .parquet.")
+@click.option(
+    "--vocabulary",
+    metavar="FILE",
+    help="Terms that can be queries: a column 'term', their vectors, and if there are such, "
+    "columns 'weight' and 'synonyms'.",
+)
+@click.option(
+    "--list",
+    "--lists",
+    "lists",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A list of ids that requests may name, read as --ids is; may be given several times.",
+)
 @click.option("--seed", metavar="N", help="Seed of what the fit samples; 0 by default.")
 @click.option(
     "--overwrite",
@@ -89,6 +103,7 @@ def command(as_json: bool, no_progress: bool, **options: Any) -> None:
     """
     from kneighbors.sagemaker.training import TrainingSettings, train_host
 
+    options["lists"] = options["lists"] or None
     settings = TrainingSettings.resolve(options, os.environ)
     with progress_bars(wanted=not no_progress, lines=not as_json) as progress:
         report = train_host(settings, progress, remark)

@@ -183,7 +183,6 @@ SYNONYMS: Final[dict[str, str]] = {
     "acidic": "tart",
     "buttery": "butter",
     "citrus": "lemon",
-    "creamy": "cream",
     "effervescent": "fizzy",
     "full-bodied": "powerful",
     "grass": "cut grass",
@@ -195,5 +194,4 @@ SYNONYMS: Final[dict[str, str]] = {
     "minty": "mint",
     "peachy": "white peach",
     "salty": "sea salt",
-    "tannic": "tannin",
 }

@@ -150,7 +150,7 @@ optional
         # A pickle carries the attributes themselves, not the open file they would be read from.
         table = self.table
         state = {name: value for name, value in self.__dict__.items() if name != "kinds"}
-        computed = {"_batches": None, "_lookups": {}}
+        computed: dict[str, Any] = {"_batches": None, "_lookups": {}}
         return {**state, "_table": table, "_read_table": None, **computed}
 
     def parts(self) -> dict[str, NDArray[Any]]:

@@ -92,10 +92,11 @@ class Lookup:
     def _with_all(self, choices: Sequence[Sequence[bytes]]) -> list[int]:
         """Return where the lines begin that, of each list, have a piece."""
         # The rarest leads, and is looked for in all lines; the others only where it is.
-        counted = sorted(choices, key=lambda pieces: sum(map(self._data.count, pieces)))
+        if len(choices) > 1:
+            choices = sorted(choices, key=lambda pieces: sum(map(self._data.count, pieces)))
         found: set[int] = set()
-        for piece in counted[0] if counted else ():
-            found.update(self._lines_with(piece, counted[1:], _MOST_RANKED - len(found)))
+        for piece in choices[0]:
+            found.update(self._lines_with(piece, choices[1:], _MOST_RANKED - len(found)))
         return sorted(found)
 
     def _lines_with(

@@ -140,6 +140,21 @@ class Vocabulary:
         """Width of the vectors."""
         return int(self._vectors.shape[1])
 
+    def check_width(self, n_features: int) -> None:
+        """Refuse a corpus of another width.
+
+        Raises
+        ------
+        ItemsRefused
+            ``vocabulary-width``.
+        """
+        if self.n_features != n_features:
+            raise ItemsRefused(
+                "vocabulary-width",
+                f"Expected a vocabulary of {n_features} dimensions, as the corpus has, "
+                f"got one of {self.n_features}.",
+            )
+
     def vector_of(
         self, terms: Iterable[str], *, unknown: Literal["refuse", "skip"] = "refuse"
     ) -> NDArray[np.float64]:

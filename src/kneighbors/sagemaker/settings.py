@@ -54,6 +54,10 @@ class TrainingSettings:
         File of ids, one a line or a one-dimensional ``.npy``.
     items : str, optional
         CSV or Parquet file of attributes, one row for each vector, in the same order.
+    vocabulary : str, optional
+        File of terms with vectors and weights, that can be queries.
+    lists : tuple of (str, str), optional
+        Names of lists, and files of the ids in them.
     seed : int, default=0
         Seed of what the fit samples.
     overwrite : bool, default=False
@@ -85,6 +89,8 @@ class TrainingSettings:
     columns: tuple[str, ...] | None = None
     ids: str | None = None
     items: str | None = None
+    vocabulary: str | None = None
+    lists: tuple[tuple[str, str], ...] = ()
     seed: int = 0
     overwrite: bool = False
     checkpoint_dir: Path | None = None
@@ -270,6 +276,19 @@ def _prefix_or_names(name: str, value: Any) -> str | tuple[str, ...]:
     return _names(name, value)
 
 
+def _named_files(name: str, value: Any) -> tuple[tuple[str, str], ...]:
+    """Read ``name=file`` once or more, as a list or with commas between."""
+    pairs = _names(name, value)
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, path = (part.strip() for part in pair.partition("="))
+        if not (key and equals and path):
+            raise _wrong(name, "NAME=FILE", pair)
+        if found.setdefault(key, path) != path:
+            raise _wrong(name, f"every list once, not {key!r} twice", pair)
+    return tuple(found.items())
+
+
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "train": _text,
     "model_dir": _path,
@@ -282,6 +301,8 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "columns": _names,
     "ids": _text,
     "items": _text,
+    "vocabulary": _text,
+    "lists": _named_files,
     "seed": _seed,
     "overwrite": _flag,
     "checkpoint_dir": _path,

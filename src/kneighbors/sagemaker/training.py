@@ -33,6 +33,7 @@ from kneighbors.sagemaker.report import Report, write_report
 from kneighbors.sagemaker.resuming import Resumer
 from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS, TrainingSettings
 from kneighbors.sagemaker.shards import EmptyShard, has_no_files
+from kneighbors.sagemaker.words import read_lists, read_vocabulary
 from kneighbors.search.gate import check_corpus, check_n_neighbors
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import check_metric
@@ -85,11 +86,11 @@ def train_host(
             return train(replace(settings, shard=None), progress, say)
         say(f"Every host has the whole corpus; {shard.hosts[0]} fits it, {shard.host} does not.")
         return None
-    if settings.ids is not None or settings.items is not None:
+    if settings.ids is not None or settings.items is not None or settings.lists:
         raise ParameterRefused(
             "shard-labels",
             "Expected ids and attributes in the files of the corpus, which is split between "
-            "hosts, got them in files of their own.",
+            "hosts, and no lists, got them in files of their own.",
             hint="Write them into the corpus's files as columns, or train on one host.",
         )
     output = settings.output_data_dir
@@ -137,7 +138,7 @@ def train(
         If the corpus cannot be read, or a directory cannot be written to; ``artifact-exists`` if
         there is an artifact already and `overwrite` is false, before anything is read.
     CorpusRefused, ArrayRefused, ItemsRefused
-        If the corpus, its values or its labels break a rule.
+        If the corpus, its values, its labels, the vocabulary or a list break a rule.
 
     Notes
     -----
@@ -156,6 +157,11 @@ def train(
         X = check_corpus(corpus.X, metric)
         n_neighbors = _n_neighbors(settings, X.shape[0])
         catalog = catalog_of(settings, corpus)
+        vocabulary = None
+        if settings.vocabulary is not None:
+            vocabulary = read_vocabulary(settings.vocabulary)
+            vocabulary.check_width(X.shape[1])
+        lists = read_lists(settings.lists, catalog)
         profile = profile_corpus(X, progress)
     with clock.stage("fitting"):
         rows = CountingRows(X)
@@ -173,6 +179,8 @@ def train(
             settings.model_dir,
             index,
             catalog,
+            vocabulary=vocabulary,
+            lists=lists,
             overwrite=settings.overwrite,
             source=source,
             progress=progress,
