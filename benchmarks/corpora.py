@@ -37,14 +37,16 @@ def _wines(n: int, d: int, start: int, stop: int) -> Array:
 
 
 def _isotropic(n: int, d: int, start: int, stop: int) -> Array:
-    return _random(1, start).standard_normal((stop - start, d), np.float32)
+    return np.asarray(_random(1, start).standard_normal((stop - start, d), np.float32))
 
 
 def _clustered(n: int, d: int, start: int, stop: int) -> Array:
     centres = _centres("clustered", n, d)
     random = _random(6, start)
     of = random.integers(len(centres), size=stop - start)
-    return centres[of] + np.float32(0.2) * random.standard_normal((stop - start, d), np.float32)
+    X = centres[of]
+    X += np.float32(0.2) * random.standard_normal(X.shape, np.float32)
+    return X
 
 
 def _flat(n: int, d: int, start: int, stop: int) -> Array:

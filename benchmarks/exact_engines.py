@@ -12,10 +12,17 @@ import numpy as np
 from engine import Array, Built
 from numpy.typing import NDArray
 
+_BLOCK = 65_536
+
 
 def normalised(X: Array) -> Array:
     """Return the rows with length 1."""
-    return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), dtype=np.float32)
+    Y = np.empty(X.shape, np.float32)
+    for start in range(0, len(X), _BLOCK):
+        block = X[start : start + _BLOCK]
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        np.divide(block, lengths, out=Y[start : start + _BLOCK])
+    return Y
 
 
 def ours(X: Array) -> Built:

@@ -37,7 +37,9 @@ class Served:
 
 @contextmanager
 def served(
-    command: Sequence[str], port: int, variables: Mapping[str, str] | None = None
+    command: Sequence[str],
+    port: int,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
     """Run a server until the block ends."""
     environment = {**os.environ, "PYTHONPATH": str(HERE), **(variables or {})}
@@ -65,16 +67,17 @@ def served(
 def kneighbors_command(model: Path, port: int, workers: int = 2) -> list[str]:
     """Return the command that serves an artifact."""
     program = Path(sys.executable).with_name("kneighbors")
-    return [
-        str(program),
-        "serve",
-        str(model),
-        "--port",
-        str(port),
-        "--workers",
-        str(workers),
-        *more,
-    ]
+    chosen = ("--port", str(port), "--workers", str(workers))
+    return [str(program), "serve", str(model), *chosen]
+
+
+def limited(command: Sequence[str], mib: int) -> list[str]:
+    """Return a command that runs another whose processes may each have so much private memory.
+
+    That is RLIMIT_DATA: what is allocated, but not read-only maps of files, which the kernel drops
+    from memory when something else needs the room. Beyond it, allocating fails.
+    """
+    return ["/bin/sh", "-c", 'ulimit -d "$1"; shift; exec "$@"', "sh", str(mib << 10), *command]
 
 
 def constant_command(port: int, workers: int = 2) -> list[str]:

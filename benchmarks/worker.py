@@ -20,6 +20,7 @@ import numpy as np
 from engine import Array, Built, pin_threads
 
 _MIB = 1 << 20
+_MAPPED_FROM = 4 << 30
 
 
 class EngineFailed(Exception):
@@ -92,7 +93,10 @@ class Worker:
 
 @contextmanager
 def written(X: Array, folder: Path) -> Iterator[Path]:
-    """Put a corpus where workers find it."""
+    """Put a corpus where workers find it, if it is not in a file already."""
+    if isinstance(X, np.memmap) and X.filename is not None:
+        yield Path(X.filename)
+        return
     path = folder / f"corpus-{len(X)}.npy"
     np.save(path, X)
     try:
@@ -133,7 +137,8 @@ def _build(name: str, corpus: Path) -> tuple[Built, float, float]:
     small = np.random.default_rng(0).standard_normal((4096, 32), np.float32)
     build(small).search(small[:2], 10)
     before = _resident()
-    X = np.load(corpus)
+    # Where two copies would not fit, the one that is read stays in its file.
+    X = np.load(corpus, mmap_mode="r" if corpus.stat().st_size > _MAPPED_FROM else None)
     start = time.perf_counter()
     built = build(X)
     build_s = time.perf_counter() - start
