@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kneighbors.cli.console import progress_bars, stdout_console, write_json
+from kneighbors.cli.evaluate_interactions import (
+    evaluate_with_interactions,
+    interaction_options,
+    take_interaction_options,
+)
 
 if TYPE_CHECKING:
     from kneighbors.evaluate import IndexRecall
@@ -15,11 +20,12 @@ _EPILOG = """\b
 Examples:
   kneighbors evaluate M
   kneighbors evaluate M --queries yesterday.npy -k 20
+  kneighbors evaluate M --interactions likes.csv --split time --plot likes.svg
   kneighbors evaluate M --json | jq .index_recall.by_distance.low
 
 \b
-Exit codes: 0 done; 1 the artifact or the queries are at fault; 2 wrong usage;
-130 interrupted.
+Exit codes: 0 done; 1 the artifact, the queries or the interactions are at
+fault; 2 wrong usage; 130 interrupted.
 """
 
 
@@ -35,24 +41,45 @@ Exit codes: 0 done; 1 the artifact or the queries are at fault; 2 wrong usage;
 @click.option(
     "--confidence", type=float, default=0.95, metavar="C", help="Of the intervals; 0.95 by default."
 )
-@click.option("--seed", type=int, default=0, metavar="N", help="Of the choice of rows.")
+@click.option("--seed", type=int, default=0, metavar="N", help="Of what is drawn by chance.")
+@interaction_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(path: str, as_json: bool, **options: Any) -> None:
     """Compare the answers of an artifact with an exact scan: its index recall.
 
     M is a directory or a .tar.gz. Rows of it are asked, each without itself,
     unless --queries gives vectors such as users send.
+
+    With --interactions its recommendations are compared with what people went
+    on to choose, and with recommending what is popular, or anything.
     """
     from kneighbors.artifact import open_artifact
 
     if options["queries"] is not None and options["sample"] is not None:
         raise click.UsageError("Expected either --queries or --sample, got both.")
+    given = take_interaction_options(options)
+    if given:
+        _with_interactions(path, given, as_json=as_json, **options)
+        return
     with open_artifact(path) as artifact:
         found = _index_recall(artifact, **options)
     if as_json:
         write_json({"path": path, "index_recall": found.to_dict()})
     else:
         _show_index_recall(path, found)
+
+
+def _with_interactions(
+    path: str,
+    given: dict[str, Any],
+    queries: str | None,
+    sample: int | None,
+    n_neighbors: int | None,
+    **options: Any,
+) -> None:
+    if queries is not None or sample is not None:
+        raise click.UsageError("Expected no --queries and no --sample with --interactions.")
+    evaluate_with_interactions(path, given, n_neighbors=n_neighbors, **options)
 
 
 def _index_recall(

@@ -27,11 +27,13 @@ class Recommends(Protocol):
     def index(self) -> Any:
         """What searches: it has ``rows``, ``metric`` and ``n_samples``."""
 
-    def recommend(self, **parameters: Any) -> Any:
+    @property
+    def recommend(self) -> Callable[..., Any]:
         """Return something with ``indices``, the rows, best first.
 
-        It is called with ``like``, a list of ids or of ``{"id": ..., "weight": ...}``, with
-        ``n_neighbors``, and with whatever else `evaluate_interactions` was given.
+        It is called with ``like``, a list of ids or a mapping of ids to weights, with
+        ``n_neighbors``, without the attributes, and with whatever else `evaluate_interactions` was
+        given.
         """
 
 
@@ -70,12 +72,13 @@ class Recommended:
         answers = np.full((len(split), k), NOTHING, np.int64)
         catalog = self._recommender.catalog
         for user in range(len(split)):
-            like: list[Any] = catalog.ids_of(split.likes[user])
+            like: Any = catalog.ids_of(split.likes[user])
             if self._weighted and split.weights is not None:
                 begin, end = split.likes.starts[user : user + 2]
-                weights = split.weights[begin:end].tolist()
-                like = [{"id": i, "weight": w} for i, w in zip(like, weights, strict=True)]
-            found = self._recommender.recommend(like=like, n_neighbors=k, **self._parameters)
+                like = dict(zip(like, split.weights[begin:end].tolist(), strict=True))
+            found = self._recommender.recommend(
+                like=like, n_neighbors=k, include_items=False, **self._parameters
+            )
             rows = np.asarray(found.indices, np.int64)
             answers[user, : len(rows)] = rows
             self._progress("recommending", user + 1, len(split))
