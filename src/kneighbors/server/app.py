@@ -97,6 +97,15 @@ def create_app(
         ),
         telemetry=telemetry,
     )
+    if settings.explorer == "true":
+        from kneighbors.server.explorer.routes import EXPLORER_ROUTES
+        from kneighbors.server.explorer.routes import label_of as explorer_label_of
+
+        return Application(
+            service,
+            (*ROUTES, *EXPLORER_ROUTES),
+            lambda path: _LABEL_OF_PATH.get(path) or explorer_label_of(path),
+        )
     if not is_many:
         return Application(service)
     from kneighbors.server.model_routes import MODEL_ROUTES, label_of

@@ -61,6 +61,12 @@ class Settings:
         variable="SAGEMAKER_MULTI_MODEL",
         one_of=("false", "true"),
     )
+    explorer: str = setting(
+        "false",
+        "Whether there is a page at /explorer to explore the model in.",
+        variable="KNEIGHBORS_EXPLORER",
+        one_of=("false", "true"),
+    )
     host: str = setting("127.0.0.1", "Address to listen on.", variable="KNEIGHBORS_HOST")
     port: int = setting(
         8080,
@@ -264,6 +270,12 @@ class Settings:
     def __post_init__(self) -> None:
         for one in fields(self):
             object.__setattr__(self, one.name, checked(one, getattr(self, one.name)))
+        if self.explorer == self.multi_model == "true":
+            raise ParameterRefused(
+                "setting-conflict",
+                "Expected either explorer or multi_model, got both: the page shows one model.",
+                where="settings explorer and multi_model",
+            )
 
     @classmethod
     def from_environment(

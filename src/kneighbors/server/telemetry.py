@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Name of a path as a label; what is asked for beside these is "other".
 ROUTES = (
     *("ping", "invocations", "execution-parameters", "metrics", "openapi"),
-    *("models", "model", "model-invoke", "other"),
+    *("models", "model", "model-invoke", "explorer", "other"),
 )
 
 #: What the time of an invocation is spent on, in this order.
