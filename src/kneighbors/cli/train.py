@@ -78,6 +78,27 @@ def _dashes(token: str) -> str:
     metavar="NAME=FILE",
     help="A list of ids that requests may name, read as --ids is; may be given several times.",
 )
+@click.option(
+    "--algorithm",
+    metavar="NAME",
+    help="auto (default: exact, unless one of the next two asks for less), exact or hnsw.",
+)
+@click.option(
+    "--target-recall",
+    metavar="R",
+    help="Take the cheapest search that finds this share of the neighbours, such as 0.99.",
+)
+@click.option(
+    "--latency-ms", metavar="MS", help="With auto: take a graph where exact search takes longer."
+)
+@click.option(
+    "--sample-queries",
+    metavar="PATH_OR_S3",
+    help="Vectors such as users send, to measure on; rows are held out otherwise.",
+)
+@click.option("--hnsw-m", metavar="N", help="Links of a node of the graph; 32 by default.")
+@click.option("--hnsw-ef-construction", metavar="N", help="Width of its building; 100 by default.")
+@click.option("--hnsw-ef-search", metavar="N", help="Width of a search; 64 by default.")
 @click.option("--seed", metavar="N", help="Seed of what the fit samples; 0 by default.")
 @click.option(
     "--overwrite",

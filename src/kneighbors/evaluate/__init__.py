@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kneighbors.evaluate.index_recall_report import IndexRecall, index_recall
     from kneighbors.evaluate.interactions import Columns, Interactions, read_interactions
     from kneighbors.evaluate.recommendations import Evaluation, evaluate_interactions
+    from kneighbors.evaluate.tuning import trade_off
 
 __all__ = [
     "Columns",
@@ -18,6 +19,7 @@ __all__ = [
     "evaluate_interactions",
     "index_recall",
     "read_interactions",
+    "trade_off",
 ]
 
 _HOME_OF = {
@@ -28,6 +30,7 @@ _HOME_OF = {
     "evaluate_interactions": "recommendations",
     "index_recall": "index_recall_report",
     "read_interactions": "interactions",
+    "trade_off": "tuning",
 }
 
 

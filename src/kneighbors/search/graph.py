@@ -174,7 +174,8 @@ class GraphIndex:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        # `widen` of a copy leaves the other as it is.
+        self.__dict__.update(state, plan=dict(state["plan"]))
         self.searcher = Searcher(self.stream, self.ef_search)
 
     def kneighbors(

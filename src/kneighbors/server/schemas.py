@@ -179,6 +179,10 @@ def _prediction() -> Json:
         },
         {
             "items": _list({"type": "object"}),
+            "approximate": {
+                "type": "boolean",
+                "description": "True where nearer rows may have been missed; not there elsewhere.",
+            },
             "n_found": {"type": "integer", "minimum": 0},
             "reason": {"enum": ["excluded", "radius"]},
         },
