@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _BLOCK = 16_384
-_ROWS_OF_CLUSTER = {"clustered": 1000, "flat": 40, "duplicates": 100}
+_ROWS_OF_CLUSTER = {"clustered": 1000, "flat": 40, "duplicates": 5}
 
 
 def _wines(n: int, d: int, start: int, stop: int) -> Array:
@@ -71,7 +71,7 @@ def _duplicates(n: int, d: int, start: int, stop: int) -> Array:
     originals += np.float32(0.3) * _random(7, 0).standard_normal((1000, d), np.float32)
     random = _random(8, start)
     X = centres[random.integers(len(centres), size=stop - start)]
-    X += np.float32(0.3) * random.standard_normal(X.shape, np.float32)
+    X += np.float32(0.5) * random.standard_normal(X.shape, np.float32)
     kind = random.random(len(X))
     copies = np.flatnonzero(kind < 0.3)
     # The first of the originals is a tenth of the corpus' copies, the last hardly there.

@@ -5,9 +5,9 @@
     python benchmarks/must_show.py --scale 0.05 --dry-run      # whether it runs at all
 
 Parts: wines (180,000 x 300, with the peers), flat, isotropic, clustered, duplicates (each beside
-BLAS), million (1,000,000 x 300), http, ten_million (which needs 25 GB in --folder for a while). Each
-part's figures are appended to its own file in `benchmarks/results`, the verdicts to `claims.jsonl`.
-Wants a machine that does nothing else.
+BLAS), million (1,000,000 x 300), http, ten_million (which needs 25 GB in --folder for a while).
+Each part's figures are appended to its own file in `benchmarks/results`, the verdicts to
+`claims.jsonl`. Wants a machine that does nothing else.
 """
 
 from __future__ import annotations
