@@ -11,9 +11,18 @@ from kneighbors.server.refusals import HTTPRefused, body_too_large
 if TYPE_CHECKING:
     from kneighbors.server.service import Service
 
+#: Name of the extension, in an ASGI scope, that knows whether the client is still there.
+CONNECTION = "kneighbors.connection"
+
 
 class ClientGone(Exception):
     """The client left before its request was complete, or before its answer was."""
+
+
+def is_gone(request: Request) -> bool:
+    """Return whether a client is known to have left; other servers than ours do not tell."""
+    connection = request.scope.get("extensions", {}).get(CONNECTION)
+    return connection is not None and bool(connection["cycle"].disconnected)
 
 
 class Body:
