@@ -231,7 +231,7 @@ def _holds(item: dict[str, Any], key: str, value: Any) -> bool:
 
 def _is(found: Any, operator: str, operand: Any) -> bool:
     if operator == "null":
-        return (found is None) == operand
+        return bool((found is None) == operand)
     if found is None:
         return False
     answers: dict[str, Callable[[], bool]] = {

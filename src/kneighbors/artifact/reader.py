@@ -29,7 +29,9 @@ from kneighbors.storage import translated
 _ATTEMPTS = 20
 
 #: Roles of parts that this version knows what to do with.
-_USED_ROLES = frozenset({"vectors", "checksums", "index", "ids", "items", "vocabulary", "lists"})
+_USED_ROLES = frozenset(
+    {"vectors", "checksums", "index", "ids", "items", "lookup", "vocabulary", "lists"}
+)
 
 #: Below this many bytes, hashing takes less time than starting threads.
 _WORTH_THREADS = 1 << 22
@@ -281,7 +283,7 @@ class Opened:
         }
         _check_digests(files, manifest.parts)
         arrays: dict[str, dict[str, NDArray[Any]]] = {
-            role: {} for role in ("index", "ids", "checksums", "vocabulary", "lists")
+            role: {} for role in ("index", "ids", "lookup", "checksums", "vocabulary", "lists")
         }
         for name, file in files.items():
             part = manifest.parts[name]
@@ -299,7 +301,7 @@ class Opened:
         if "items" in files:
             read_table = partial(_read_table, files["items"], manifest.parts["items"].shape)
         catalog = Catalog.from_parts(
-            manifest.n_samples, manifest.id_type, arrays["ids"], read_table
+            manifest.n_samples, manifest.id_type, arrays["ids"] | arrays["lookup"], read_table
         )
         vocabulary, lists = None, None
         if arrays["vocabulary"]:

@@ -31,7 +31,7 @@ BLOCK_BYTES_RANGE = (1 << 12, 1 << 24)
 
 #: Roles of which the format names every part; an index has what parts it likes, and parts of a role
 #: that is not known are ignored.
-_CLOSED_ROLES = frozenset({"vectors", "checksums", "ids", "items", "vocabulary", "lists"})
+_CLOSED_ROLES = frozenset({"vectors", "checksums", "ids", "items", "lookup", "vocabulary", "lists"})
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -183,6 +183,10 @@ def _expected_parts(fields: Mapping[str, Any], parts: Mapping[str, Part]) -> _Ex
     if "items" in parts:
         columns = parts["items"].shape[-1]
         expected["items"] = ("items", "arrow", (n_samples, columns))
+    if "ids-slots" in parts and fields["id_type"] != "row":
+        slots = parts["ids-slots"]
+        dtype = slots.dtype if slots.dtype in ("<i4", "<i8") else "<i4"
+        expected["ids-slots"] = ("lookup", dtype, _length_of(parts, "ids-slots"))
     return {**expected, **_vocabulary(fields, parts), **_lists(parts)}
 
 

@@ -169,7 +169,8 @@ class _Writing:
                 raise ValueError(f"A part of an index cannot be called {name!r}.")
             self._array(name, "index", array)
         for name, array in catalog.parts().items():
-            self._array(name, "ids", array)
+            # A reader can do without the slots: the ids are in order as well.
+            self._array(name, "lookup" if name == "ids-slots" else "ids", array)
         for name, array in ({} if vocabulary is None else vocabulary.parts()).items():
             self._array(name, "vocabulary", array)
         for name, array in lists.parts().items():

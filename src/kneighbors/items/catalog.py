@@ -42,7 +42,7 @@ class Catalog:
 
     Notes
     -----
-    Ids are looked up in O(log n), through sorted arrays that can be memory-mapped; no Python object
+    Ids are looked up in constant time, through tables that can be memory-mapped; no Python object
     is kept for a row. A catalogue does not change after it was made and may be used by threads;
     `bitmaps` remembers what filters found, which shows in nothing but their speed.
 
@@ -216,7 +216,7 @@ optional
 
         Notes
         -----
-        O(len(ids) * log(n_samples)); naming the nearest takes about 10 ms, whatever the id.
+        O(len(ids)), whatever the number of rows; naming the nearest takes about 10 ms.
         """
         if isinstance(ids, (str, bytes)):
             raise ItemsRefused("id-type", f"Expected a sequence of ids, got {quoted(ids)}.")
