@@ -18,6 +18,8 @@ MODEL_CODES = MappingProxyType(
             *("body-name-doubled", "body-nesting", "body-no-queries", "body-npy", "body-number"),
             *("body-ragged", "body-shape", "body-type", "content-type-malformed"),
             *("filter-operator", "filter-too-large", "filter-type", "filter-value"),
+            *("group-type", "like-missing", "like-weights", "parameter-range"),
+            *("vocabulary-missing",),
             *("list-unknown", "term-unknown", "terms-empty", "terms-too-many", "terms-weightless"),
             *("exclude-self-needs-ids", "id-type", "id-unknown", "items-column-unknown"),
             *("items-missing", "n-neighbors-range", "n-neighbors-type", "parameter-conflict"),
