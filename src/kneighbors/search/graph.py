@@ -41,8 +41,8 @@ ENGINE = "hnsw"
 
 #: Candidates of a query, for each neighbour and beside them: codes are coarse, and the right row
 #: may stand a few places too low.
-_FETCHED_SHARE = 1.5
-_FETCHED_MORE = 5
+_FETCHED_SHARE = 1.25
+_FETCHED_MORE = 4
 #: Where a search would come by one row in so many, an exact one costs no more.
 _WORTH_A_GRAPH = 16
 #: A mask that leaves less than this share of the rows is answered exactly.
@@ -193,8 +193,10 @@ class GraphIndex:
 
         Notes
         -----
-        O(ef_search * M) rows are compared in the graph, and about 1.5 * n_neighbors + 5 in float64.
+        O(ef_search * M) rows are compared in the graph, and about 1.25 * n_neighbors + 4 in float64.
         """
+        if len(Q) == 1 and masks is None:
+            return self._one(Q, n_neighbors, exclude)
         distances = np.empty((len(Q), n_neighbors))
         indices = np.empty((len(Q), n_neighbors), np.int64)
         prepared = METRICS[self.metric].prepare(Q)
@@ -218,6 +220,29 @@ class GraphIndex:
                 masks=None if masks is None else [masks[int(query)] for query in left],
             )
         return distances, indices
+
+    def _one(
+        self, Q: FloatArray, n_neighbors: int, exclude: Excluded | None
+    ) -> tuple[Float64Array, RowArray]:
+        """Answer a single query, at a tenth of what the general way takes beside the search."""
+        metric = METRICS[self.metric]
+        count = int(_FETCHED_SHARE * n_neighbors) + _FETCHED_MORE
+        excluded = None if exclude is None or not len(exclude[0]) else exclude[0]
+        if excluded is not None:
+            count += len(excluded)
+        if max(count, self.ef_search) * _WORTH_A_GRAPH <= self.n_samples:
+            prepared = metric.prepare(Q)
+            placed, fit = self.space.queries(prepared)
+            nodes = self.searcher.search(placed, count)[0]
+            if fit[0] and nodes[-1] >= 0:
+                rows = self.order[nodes].astype(np.int64)
+                if excluded is not None:
+                    rows = rows[~np.isin(rows, excluded)]
+                distances = metric.distances(self.rows.take(rows), prepared)
+                best = np.lexsort((rows, distances))[:n_neighbors]
+                if len(best) == n_neighbors:
+                    return distances[best][np.newaxis], rows[best][np.newaxis]
+        return self.exact.kneighbors(Q, n_neighbors, exclude=exclude)
 
     def radius_neighbors(
         self,
@@ -270,8 +295,6 @@ class GraphIndex:
 
     def _distances(self, rows: RowArray, prepared: Float64Array) -> Float64Array:
         metric = METRICS[self.metric]
-        if len(rows) == 1:
-            return metric.distances(self.rows.take(rows[0]), prepared)[np.newaxis]
         out = np.empty(rows.shape)
         step = max(1, _PAIR_ELEMENTS // (rows.shape[1] * self.n_features))
         for start in range(0, len(rows), step):
