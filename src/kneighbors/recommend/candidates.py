@@ -60,6 +60,9 @@ class Ranked:
 class Candidates(Protocol):
     """Rows in an order."""
 
+    ascend: bool
+    """Whether their distances ascend."""
+
     def first(self, mask: BoolArray, count: int) -> Ranked:
         """Return the first `count` of the rows that `mask` allows, or all if they are fewer."""
 
@@ -75,6 +78,8 @@ class NearestToVector:
     index : Index or GraphIndex
     vector : ndarray of shape (n_features,)
     """
+
+    ascend = True
 
     def __init__(self, index: Index, vector: FloatArray) -> None:
         self._index = index
@@ -108,6 +113,8 @@ class EachByItself:
     taste : Taste
         With a like or a dislike.
     """
+
+    ascend = False
 
     def __init__(self, index: Index, taste: Taste) -> None:
         self._index = index

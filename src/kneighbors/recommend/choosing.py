@@ -87,17 +87,19 @@ def choose(
         For the distances between candidates.
     """
     window = _not_too_near(candidates, mask, choice.min_distance)
+    beyond = np.zeros(len(mask), np.bool_)
+    if radius is not None and not candidates.ascend:
+        beyond = _beyond(candidates, mask, radius)
     walk = Walk(choice, scores, choice.n_wanted(n_neighbors, len(mask)))
-    beyond = walk.through(candidates, window, radius)
+    beyond |= walk.through(candidates, window & ~beyond, radius)
     taken = walk.taken()
+    shortage = None
     if n_neighbors is not None and len(taken) < n_neighbors:
         shortage = walk.shortage(window & ~beyond)
-        if shortage is None and window is not mask and window.sum() < mask.sum():
+        if shortage is None and window.sum() < mask.sum():
             shortage = "min_distance"
         if shortage is None and beyond.any():
             shortage = "radius"
-    else:
-        shortage = None
     if choice.diversity and n_neighbors is not None:
         taken = diverse(taken, n_neighbors, choice.diversity, scores)
     return Chosen(taken.rows, taken.distances, shortage)
@@ -179,17 +181,14 @@ class Walk:
             if radius is not None:
                 far = ranked.distances > radius
                 beyond[ranked.rows[far]] = True
-                # The costs of the second class do not ascend with the distances.
-                if far.any() and not ranked.is_late.any():
-                    beyond |= self._all_beyond(candidates, unseen, radius)
-                    is_last = True
+                is_last = is_last or bool(far.any())
                 ranked = ranked.where(~far)
             self._take(ranked)
             if is_last:
                 break
             size = min(size * _WIDER, len(window))
         if radius is not None and len(self._rows) < self._n_wanted:
-            beyond |= self._all_beyond(candidates, unseen, radius)
+            beyond |= _beyond(candidates, unseen, radius)
         return beyond
 
     def shortage(self, window: BoolArray) -> str | None:
@@ -200,11 +199,6 @@ class Walk:
             if full.any():
                 return "group"
         return "folded" if int(np.count_nonzero(window)) > len(self._rows) else None
-
-    def _all_beyond(self, candidates: Candidates, mask: BoolArray, radius: float) -> BoolArray:
-        beyond = mask.copy()
-        beyond[candidates.nearer_than(mask, float(np.nextafter(radius, np.inf)))] = False
-        return beyond
 
     def _full(self, rows: BoolArray) -> BoolArray:
         """Return which of the rows belong to a group that takes no more."""
@@ -251,6 +245,12 @@ class Walk:
             return False
         self._in_group[group] = count + 1
         return True
+
+
+def _beyond(candidates: Candidates, mask: BoolArray, radius: float) -> BoolArray:
+    beyond = mask.copy()
+    beyond[candidates.nearer_than(mask, float(np.nextafter(radius, np.inf)))] = False
+    return beyond
 
 
 def _not_too_near(candidates: Candidates, mask: BoolArray, min_distance: float | None) -> BoolArray:
