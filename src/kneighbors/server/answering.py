@@ -51,11 +51,14 @@ class Demand(NamedTuple):
         Acquired for whatever runs in a thread or waits for a batch.
     is_gone : callable
         Whether the client has left.
+    is_alone : callable
+        Whether no other request has arrived.
     """
 
     stream_from: int = 0
     hold: Hold = NO_HOLD
     is_gone: Callable[[], bool] = lambda: False
+    is_alone: Callable[[], bool] = lambda: False
 
 
 #: By a client that stays, and all of it at once.
@@ -134,6 +137,7 @@ class Answering:
             _left(until_s),
             hold=demand.hold,
             is_gone=demand.is_gone,
+            is_alone=demand.is_alone(),
         )
         reply, last_s, write_s = await self._write(hosted, step.query, found, until_s, demand)
         return Answered(reply, (wait_s + queue_s + last_s, step.seconds, search_s, write_s))

@@ -119,6 +119,7 @@ class Batcher:
         *,
         hold: Hold = NO_HOLD,
         is_gone: Callable[[], bool] = lambda: False,
+        is_alone: bool = False,
     ) -> tuple[Found, float, float]:
         """Return what a query finds, searching for it together with others.
 
@@ -133,6 +134,8 @@ class Batcher:
             Acquired until no search for the query runs any more.
         is_gone : callable, optional
             Whether the client has left; then it is not searched for.
+        is_alone : bool, default=False
+            Whether no other request has arrived, so that there is nobody to look around for.
 
         Returns
         -------
@@ -147,6 +150,8 @@ class Batcher:
             With code ``answer-timeout``.
         ClientGone
         """
+        if is_alone and self._may_go_ahead(model, query):
+            return self._find_here(model, query)
         loop = asyncio.get_running_loop()
         one = Waiting(model, query, loop.create_future(), hold, is_gone)
         hold.acquire()
@@ -161,6 +166,25 @@ class Batcher:
                 self._leave(one)
             if one.is_in_batch:  # which goes on without it
                 self._pool.in_batch -= 1
+
+    def _may_go_ahead(self, model: Model, query: Query) -> bool:
+        rows = len(query)
+        return (
+            not (self._line or self._is_searching or self._wait_s)
+            and rows <= self._rows
+            and rows * (query.n_neighbors or 1) <= _NEIGHBOURS
+            and self._quickness_of(model).is_short(rows)
+        )
+
+    def _find_here(self, model: Model, query: Query) -> tuple[Found, float, float]:
+        begin = time.perf_counter()
+        (found,) = _find(model, [query])
+        search_s = time.perf_counter() - begin
+        self._quickness_of(model).observe(len(query), search_s)
+        self._on_batch(1, len(query))
+        if isinstance(found, BaseException):
+            raise found
+        return found, 0.0, search_s
 
     def _leave(self, one: Waiting) -> None:
         """Let a request go that is not to be searched for, or not any further."""

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Awaitable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from kneighbors.formats.attributes import foreign_attributes
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Reply
 from kneighbors.server.answering import Begun, Call, Demand
-from kneighbors.server.bodies import Body, is_gone
+from kneighbors.server.bodies import Body, is_alone, is_gone
 from kneighbors.server.refusals import HTTPRefused
 from kneighbors.server.service import Service
 from kneighbors.server.streaming import StreamedResponse
@@ -60,7 +61,7 @@ async def invoke(
         data = await body.read(request)
         received = time.perf_counter()
         call = Call(data, content_type, accept, attributes)
-        demand = Demand(least, hold, lambda: is_gone(request))
+        demand = Demand(least, hold, partial(is_gone, request), partial(is_alone, request))
         answered = await service.answering.answer(hosted, call, demand)
         headers = _returned(hosted, attributes)
         if isinstance(answered, Begun):

@@ -183,7 +183,9 @@ class StrictProtocol(HttpToolsProtocol):
         self._has_headers = True
         super().on_headers_complete()
         self.scope["method"] = self._method.decode("ascii")
-        self.scope["extensions"] = {CONNECTION: {"cycle": self.cycle}}
+        self.scope["extensions"] = {
+            CONNECTION: {"cycle": self.cycle, "tasks": self.server_state.tasks}
+        }
         connection = b",".join(v for n, v in self.headers if n == b"connection").lower()
         if b"close" in [token.strip(b" \t") for token in connection.split(b",")]:
             self.cycle.keep_alive = False
