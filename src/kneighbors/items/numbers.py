@@ -13,6 +13,9 @@ from kneighbors.items.quoting import quoted, rows_named
 from kneighbors.items.slots import build_slots, homes_of, mixed
 from kneighbors.search.rows import RowArray
 
+#: So many ids are found one by one in the time that arrays need for any number of them.
+_FEW = 8
+
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
@@ -121,6 +124,12 @@ class IntegerIds:
         slots = np.asarray(self._slots)
         rows = np.full(len(wanted), -1, dtype=np.int64)
         places = homes_of(mixed(wanted), slots)
+        if len(wanted) <= _FEW:
+            for at, (value, place) in enumerate(zip(wanted, places.tolist(), strict=True)):
+                while (row := int(slots[place])) >= 0 and self._ids[row] != value:
+                    place += 1
+                rows[at] = row
+            return rows
         pending = np.arange(len(wanted))
         while pending.size:
             candidates = slots[places[pending]].astype(np.int64)
