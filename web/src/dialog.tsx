@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { asCurl, asJson, asPython } from "./request";
 import { request, said } from "./state";
 
-const FORMS = { curl: asCurl, Python: asPython, JSON: asJson } as const;
+const FORMS = { curl: asCurl, Python: asPython, JSON: (request: unknown) => asJson(request) } as const;
 type Form = keyof typeof FORMS;
 
 export function RequestDialog({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
@@ -36,11 +36,13 @@ export function RequestDialog({ isOpen, onClose }: { isOpen: boolean; onClose: (
           <button type="button" class="plain" aria-label="Close" onClick={onClose}>×</button>
         </header>
         <p class="fine">The page asks what anybody may send: a POST to <code>/invocations</code>.</p>
-        <div role="tablist" aria-label="Form" onKeyDown={onKey}>
-          {names.map((name) => (
-            <button key={name} type="button" role="tab" id={`form-${name}`} aria-selected={name === form} aria-controls="request-text"
-              tabIndex={name === form ? 0 : -1} onClick={() => setForm(name)}>{name}</button>
-          ))}
+        <div class="forms">
+          <div role="tablist" aria-label="Form" onKeyDown={onKey}>
+            {names.map((name) => (
+              <button key={name} type="button" role="tab" id={`form-${name}`} aria-selected={name === form} aria-controls="request-text"
+                tabIndex={name === form ? 0 : -1} onClick={() => setForm(name)}>{name}</button>
+            ))}
+          </div>
           <button type="button" class="copy" onClick={copy}>{isCopied ? "Copied" : "Copy"}</button>
         </div>
         <pre id="request-text" role="tabpanel" aria-labelledby={`form-${form}`} tabIndex={0}><code>{shown}</code></pre>

@@ -31,12 +31,13 @@ export function Filters() {
 }
 
 function Slider(given: { label: string; value: number; min: number; max: number; step: number; shown: string; onChange: (value: number) => void }) {
+  const id = `slider-${given.label.toLowerCase()}`;
   return (
-    <label class="slider">
-      <span>{given.label}</span><output>{given.shown}</output>
-      <input type="range" min={given.min} max={given.max} step={given.step} value={given.value} aria-valuetext={given.shown}
+    <div class="slider">
+      <label for={id}>{given.label}</label><output for={id}>{given.shown}</output>
+      <input id={id} type="range" min={given.min} max={given.max} step={given.step} value={given.value} aria-valuetext={given.shown}
         onInput={(event) => given.onChange(Number(event.currentTarget.value))} />
-    </label>
+    </div>
   );
 }
 

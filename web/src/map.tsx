@@ -101,10 +101,14 @@ class Chart {
     const { clientWidth: width, clientHeight: height } = this.box;
     if (!width || !height) return;
     const ratio = Math.min(devicePixelRatio || 1, 2);
+    const { width: before, height: above } = this.plot;
     this.plot.resize(width, height, ratio);
     this.over.width = width * ratio;
     this.over.height = height * ratio;
     this.behaviour.extent([[0, 0], [width, height]]).translateExtent([[-0.1 * width, -0.1 * height], [1.1 * width, 1.1 * height]]);
+    // What was in sight stays there.
+    const { k, x, y } = this.at;
+    select(this.box).call(this.behaviour.transform, zoomIdentity.translate((x * width) / before, (y * height) / above).scale(k));
     this.redraw();
   }
 

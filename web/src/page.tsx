@@ -15,17 +15,17 @@ function Page() {
   return (
     <div class={`page show-${view.value}`}>
       <header class="top">
-        <p class="brand"><svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="5" /><path d="M16 16 6 8M16 16l11-6M16 16l4 11" /><circle cx="6" cy="8" r="3" /><circle cx="27" cy="10" r="3" /><circle cx="20" cy="27" r="3" /></svg>
-          <span>{about.value?.name || "Explorer"}</span>{about.value && <small>{count(about.value.n_samples)} items</small>}</p>
+        <h1 class="brand"><svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="5" /><path d="M16 16 6 8M16 16l11-6M16 16l4 11" /><circle cx="6" cy="8" r="3" /><circle cx="27" cy="10" r="3" /><circle cx="20" cy="27" r="3" /></svg>
+          <span>{about.value?.name || "Explorer"}</span>{about.value && <small>{count(about.value.n_samples)} items</small>}</h1>
         <Search />
         <Theme />
       </header>
       <Notice />
-      <div class="panes">
+      <main class="panes">
         <Filters />
         <Results onRequest={() => setRequestOpen(true)} />
         <MapPane />
-      </div>
+      </main>
       <nav class="tabs" aria-label="Parts of the page">
         {(["list", "map", "filters"] as const).map((name) => (
           <button key={name} type="button" aria-current={view.value === name ? "page" : undefined} onClick={() => (view.value = name)}>

@@ -41,10 +41,28 @@ export function requestOf(question: Question, about: About): Record<string, unkn
   return { ...request, parameters };
 }
 
-export const asJson = (request: unknown) => JSON.stringify(request, null, 2);
+const LINE = 76;
+
+function onOneLine(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(onOneLine).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return `{${Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${onOneLine(one)}`).join(", ")}}`;
+}
+
+/** JSON with what is short on one line. */
+export function asJson(value: unknown, indent = ""): string {
+  const short = onOneLine(value);
+  if (indent.length + short.length <= LINE || typeof value !== "object" || value === null) return short;
+  const inner = indent + "  ";
+  const pieces = Array.isArray(value)
+    ? value.map((one) => inner + asJson(one, inner))
+    : Object.entries(value).map(([key, one]) => `${inner}${JSON.stringify(key)}: ${asJson(one, inner)}`);
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  return `${open}\n${pieces.join(",\n")}\n${indent}${close}`;
+}
 
 export function asCurl(request: unknown, origin: string): string {
-  const body = JSON.stringify(request, null, 2).replaceAll("'", String.raw`'\''`);
+  const body = asJson(request).replaceAll("'", String.raw`'\''`);
   return `curl ${origin}/invocations \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
 }
 
@@ -53,7 +71,8 @@ export function asPython(request: any, origin: string): string {
   const given = Object.entries({ ...fields, ...parameters })
     .map(([name, value]) => `    ${name === "k" ? "n_neighbors" : name}=${literal(value)},`)
     .join("\n");
-  return `from kneighbors import Client\n\nclient = Client(${literal(origin)})\n(found,) = client.query(\n${given}\n)\nprint(found.ids, found.distances)`;
+  const call = fields.ids ? "(found,) = client.query" : "found = client.recommend";
+  return `from kneighbors import Client\n\nclient = Client(${literal(origin)})\n${call}(\n${given}\n)\nprint(found.ids, found.distances)`;
 }
 
 /** A value as Python writes it. */

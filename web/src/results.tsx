@@ -10,16 +10,15 @@ import type { Item, Neighbour } from "./types";
 
 export function Results({ onRequest }: { onRequest: () => void }) {
   return (
-    <main class="results" aria-busy={isAsking.value}>
-      <Asked onRequest={onRequest} />
-      {picked.value ? <Picked /> : <Found />}
-    </main>
+    <section class="results" aria-label="Answer" aria-busy={isAsking.value}>
+      <Asked />
+      {picked.value ? <Picked /> : request.value ? <Found onRequest={onRequest} /> : <Start />}
+    </section>
   );
 }
 
-function Asked({ onRequest }: { onRequest: () => void }) {
+function Asked() {
   const { likes, dislikes, terms } = question.value;
-  const isAny = likes.length + dislikes.length + terms.length > 0;
   return (
     <section class="asked" aria-label="What is asked">
       <div class="chips">
@@ -28,12 +27,6 @@ function Asked({ onRequest }: { onRequest: () => void }) {
         {terms.map((term) => <Chip key={term} kind="term" label={term} onRemove={() => toggleTerm(term)} />)}
         {about.value && about.value.n_terms > 0 && <Terms />}
       </div>
-      {isAny && (
-        <div class="actions">
-          <button type="button" class="link" onClick={onRequest} disabled={!request.value}>Show the request</button>
-          <button type="button" class="link" onClick={startOver}>Start over</button>
-        </div>
-      )}
     </section>
   );
 }
@@ -85,18 +78,19 @@ function Terms() {
   );
 }
 
-function Found() {
-  if (trouble.value) return <p class="trouble" role="alert">{trouble.value}</p>;
-  if (!request.value) return <Start />;
+function Found({ onRequest }: { onRequest: () => void }) {
   const items = found.value;
   const farthest = Math.max(...items.map((one) => one.distance), 1e-12);
   return (
     <>
-      <p class="count">
-        {items.length === 1 ? "1 neighbour" : `${items.length} neighbours`}
-        {reason.value && <span class="reason"> — {reason.value}</span>}
-        {milliseconds.value !== null && <span class="fine"> {milliseconds.value < 10 ? milliseconds.value.toFixed(1) : Math.round(milliseconds.value)} ms</span>}
-      </p>
+      <div class="count">
+        <p>{items.length === 1 ? "1 neighbour" : `${items.length} neighbours`}{milliseconds.value !== null && ` in ${time(milliseconds.value)}`}</p>
+        <span class="gap" />
+        <button type="button" class="link" onClick={onRequest}>Show the request</button>
+        <button type="button" class="link" onClick={startOver}>Start over</button>
+      </div>
+      {trouble.value && <p class="trouble" role="alert">{trouble.value}</p>}
+      {reason.value && !trouble.value && <p class="reason">{items.length ? `Fewer than ${question.value.k}` : "None"}: {reason.value}.</p>}
       <ol class="list">
         {items.map((one) => <Row key={one.row} item={one} share={Math.max(0, one.distance) / farthest} />)}
       </ol>
@@ -104,12 +98,14 @@ function Found() {
   );
 }
 
+const time = (ms: number) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+
 function Start() {
   const facts = about.value;
   if (!facts) return <p class="fine">Opening…</p>;
   return (
     <div class="start">
-      <h1>{facts.name || "The corpus"}</h1>
+      <h2>{facts.name || "The corpus"}</h2>
       <p>{count(facts.n_samples)} items in {count(facts.n_features)} dimensions, by {facts.metric} distance.</p>
       <p>Type a name above{facts.n_terms > 0 ? ", add a term" : ""} or click a point of the map to see what lies near it. Then say what you like and what you do not.</p>
       <button type="button" class="primary" onClick={surprise}>Surprise me</button>

@@ -46,7 +46,7 @@ function lost(): void {
       const now = await (await fetch("explorer/api/about")).json();
       if (!now.generation && now.error) throw new Error(now.error.code);
       waiting = false;
-      connection.value = now.generation === generation ? "back" : "changed";
+      connection.value = generation === null || now.generation === generation ? "back" : "changed";
     } catch {
       setTimeout(retry, RETRY_MS);
     }

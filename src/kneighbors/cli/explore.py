@@ -40,7 +40,7 @@ def command(model: str, *, port: int, no_browser: bool) -> None:
 
     def announce(line: str) -> None:
         url = next(word for word in line.split() if word.startswith("http://")) + "/explorer"
-        sys.stdout.write(f"The explorer is at {url}. Stop with Ctrl+C.\n")
+        sys.stdout.write(f"The explorer is at {url} (stop with Ctrl+C).\n")
         sys.stdout.flush()
         if not no_browser:
             # In a thread: some browsers make their starter wait for their end.

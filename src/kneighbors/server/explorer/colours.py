@@ -53,13 +53,13 @@ def by_value(column: pa.ChunkedArray, values: list[Any]) -> Codes:
 
 
 def by_range(numbers: NDArray[np.float64], least: float, most: float) -> Codes:
-    """Return where each number lies between two, in 254 steps; NaN is `MISSING`."""
+    """Return where each number lies between two, in 254 steps; others are `MISSING`."""
+    codes = np.full(len(numbers), MISSING, np.uint8)
+    there = np.isfinite(numbers)
     span = most - least
-    share = (numbers - least) / span if span > 0 else np.where(np.isnan(numbers), np.nan, 0.5)
-    steps = np.clip(np.nan_to_num(share) * (_STEPS - 1), 0, _STEPS - 1).astype(np.uint8)
-    steps[~np.isfinite(numbers)] = MISSING
-    coded: Codes = steps
-    return coded
+    shares = (numbers[there] - least) / span if span > 0 else np.full(there.sum(), 0.5)
+    codes[there] = np.clip(shares, 0, 1) * (_STEPS - 1)
+    return codes
 
 
 def _places(column: Any, values: list[Any]) -> NDArray[np.int64]:

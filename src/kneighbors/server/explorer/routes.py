@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -30,6 +31,8 @@ _ROWS = re.compile(r"[0-9]{1,12}(,[0-9]{1,12})*")
 async def page(request: Request) -> Response:
     """Answer with the page."""
     _parameters(request)
+    with suppress(HTTPRefused):  # the page is there before the model, and waits for it
+        _view(request).prepare()
     return _file(request, _PAGE)
 
 

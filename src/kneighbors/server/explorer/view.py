@@ -58,9 +58,11 @@ class View:
 
     def about(self) -> bytes:
         """Return the model's facts, schema and facets, as JSON."""
-        body = self._once("about", lambda: json.dumps(self._about()).encode())
+        return self._once("about", lambda: json.dumps(self._about()).encode())
+
+    def prepare(self) -> None:
+        """Begin to make what the page asks for first, before it asks; does not wait."""
         self._once("preparing", self._begin_to_prepare)
-        return body
 
     def search(self, typed: str, limit: int) -> dict[str, Any]:
         """Return the rows that are called as was typed; the one whose id it is comes first."""
@@ -146,9 +148,9 @@ class View:
         return thread
 
     def _prepare(self) -> None:
-        """Make what the page asks for next, before it asks."""
         # What is wrong is told to whoever asks.
         with suppress(KNeighborsError):
+            self.about()
             if self.model.n_samples <= _MOST_NAMES:
                 self._catalog.search_text("", self._title, 1)
             self.map()
