@@ -54,7 +54,7 @@ def request(
                 told[name].append((X[row], weight))
                 told["excluded"].add(row)
             else:
-                vector = random.standard_normal(X.shape[1])
+                vector = random.standard_normal((X.shape[1],))
                 body.setdefault(name, []).append({"vector": vector.tolist(), "weight": weight})
                 told[name].append((vector, weight))
     if not told["like"] and not told["dislike"]:
@@ -70,9 +70,9 @@ def request(
         told["included"] = set(random.integers(n, size=random.integers(n + 1)).tolist())
         body["include_ids"] = [f"w{row}" for row in sorted(told["included"])]
     if random.random() < 0.5:
-        most = float(random.choice([0, 0.02, 0.1, 0.5, 0.9, 1])) * n  # of every selectivity
-        body["filter"] = {"price": {"lt": most}}
-        told["matching"] = {row for row in range(n) if items["price"][row] < most}
+        dear = float(random.choice([0, 0.02, 0.1, 0.5, 0.9, 1])) * n  # of every selectivity
+        body["filter"] = {"price": {"lt": dear}}
+        told["matching"] = {row for row in range(n) if items["price"][row] < dear}
     if random.random() < 0.25:
         body["group_by"], told["groups"] = "colour", items["colour"]
         body["max_per_group"] = told["max_per_group"] = int(random.integers(1, 4))
