@@ -211,7 +211,9 @@ def main() -> None:
         json.dumps(
             {
                 "figures": found,
-                "versions": {p: importlib.metadata.version(p) for p in packages},
+                "versions": {
+                    p: importlib.metadata.version(p) for p in packages if _is_installed(p)
+                },
                 "python": sys.version.split()[0],
                 "cores": os.cpu_count(),
             }
