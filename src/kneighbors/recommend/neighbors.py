@@ -45,3 +45,8 @@ class Neighbors:
 
     def __len__(self) -> int:
         return len(self.distances)
+
+    def _repr_html_(self) -> str:
+        from kneighbors.recommend.views import table_html
+
+        return table_html(self)
