@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from itertools import chain
-from typing import Any
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
-
-import numpy as np
 
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Found, Query
 from kneighbors.server.bodies import ClientGone
+from kneighbors.server.joining import find_each, joined
 from kneighbors.server.quickness import Quickness
 from kneighbors.server.refusals import late
 from kneighbors.server.turns import Line, Part, Ticket
@@ -178,7 +175,7 @@ class Batcher:
 
     def _find_here(self, model: Model, query: Query) -> tuple[Found, float, float]:
         begin = time.perf_counter()
-        (found,) = _find(model, [query])
+        (found,) = find_each(model, [query])
         search_s = time.perf_counter() - begin
         self._quickness_of(model).observe(len(query), search_s)
         self._on_batch(1, len(query))
@@ -261,7 +258,7 @@ class Batcher:
             else:
                 one.found.append(found)
                 if part.last == one.rows and not one.future.done():
-                    one.future.set_result((_joined(one.found), one.wait_s, one.search_s))
+                    one.future.set_result((joined(one.found), one.wait_s, one.search_s))
             if one.future.done():
                 self._line.drop(one)
             if one not in self._line:
@@ -282,7 +279,9 @@ class _Search:
         """Search; what goes wrong is found in place of neighbours."""
         self.began_s = time.perf_counter()
         try:
-            self.found = _find(self.parts[0].ticket.model, [_query_of(one) for one in self.parts])
+            self.found = find_each(
+                self.parts[0].ticket.model, [_query_of(one) for one in self.parts]
+            )
         except BaseException as error:
             self.found = [error] * len(self.parts)
         self.seconds = time.perf_counter() - self.began_s
@@ -298,42 +297,6 @@ def _query_of(part: Part[Waiting]) -> Query:
     query = part.ticket.query
     is_whole = part.last - part.first == len(query)
     return query if is_whole else query.part(slice(part.first, part.last))
-
-
-def _find(model: Model, queries: list[Query]) -> list[Found | BaseException]:
-    """Return what each query finds, or the error that it alone is to blame for."""
-    try:
-        return [*model.find(queries)]
-    except BaseException as error:
-        if len(queries) > 1:
-            half = len(queries) // 2
-            return _find(model, queries[:half]) + _find(model, queries[half:])
-        (query,) = queries
-        if not isinstance(error, MemoryError) or len(query) < 2:
-            return [error]
-    half = len(query) // 2
-    pieces = []
-    for piece in (query.part(slice(half)), query.part(slice(half, None))):
-        (found,) = _find(model, [piece])
-        if isinstance(found, BaseException):
-            return [found]
-        pieces.append(found)
-    return [_joined(pieces)]
-
-
-def _joined(pieces: list[Found]) -> Found:
-    """Return what was found piece by piece as what would have been found at once."""
-    if len(pieces) == 1:
-        return pieces[0]
-    distances, indices = [p.distances for p in pieces], [p.indices for p in pieces]
-    if all(isinstance(one, np.ndarray) for one in indices):
-        return Found(np.concatenate(distances), np.concatenate(indices))
-    reasons = [p.reasons or [None] * len(p.indices) for p in pieces]
-    return Found(_chained(distances), _chained(indices), _chained(reasons))
-
-
-def _chained(lists: Iterable[Iterable[Any]]) -> list[Any]:
-    return list(chain.from_iterable(lists))
 
 
 def _fail(one: Waiting, error: BaseException) -> None:
