@@ -1,4 +1,4 @@
-"""The whole notebook, with the SageMaker Python SDK 2, against this machine."""
+"""The whole notebook, with each of the SageMaker Python SDKs, against this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from aws.notebooks import BATCH, QUERIES, VECTOR, Notebook, run_notebook, scikit
 pytestmark = pytest.mark.timeout(700)
 
 
-@pytest.fixture(scope="module")
-def notebook(tmp_path_factory: pytest.TempPathFactory) -> Notebook:
-    return run_notebook("sdk2", tmp_path_factory.mktemp("notebook"))
+@pytest.fixture(scope="module", params=["sdk2", "sdk3"])
+def notebook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Notebook:
+    return run_notebook(request.param, tmp_path_factory.mktemp("notebook"))
 
 
 @pytest.mark.parametrize("how", ["vector", "updated", "async", "many"])
@@ -57,10 +57,12 @@ def test_nothing_is_left_after_deletion(notebook: Notebook) -> None:
     assert 0 == notebook.found["left"]
 
 
+@pytest.mark.parametrize("notebook", ["sdk2"], indirect=True)
 def test_models_are_added_to_an_endpoint_that_runs(notebook: Notebook) -> None:
     assert ["one.tar.gz", "two.tar.gz"] == notebook.found["models"]
 
 
+@pytest.mark.parametrize("notebook", ["sdk2"], indirect=True)
 def test_csv_is_answered_in_the_layout_that_was_asked_for(notebook: Notebook) -> None:
     answer = np.array(notebook.found["csv"])
     np.testing.assert_allclose(answer, scikit_learn(VECTOR), atol=1e-12)
