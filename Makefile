@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-slow test-lowest test-aws format docs clean
+.PHONY: help demo test check lint types unit test-slow test-lowest test-aws test-peers format docs bench clean
 
 PYTHON ?=
 ARGS ?=
@@ -48,6 +48,13 @@ test-aws: ## Run our models and programs on AWS's own code, in environments of i
 	@PYTHON='$(PYTHON)' scripts/stacks
 	@$(step) pytest $(bin)/python -m pytest -n 2 --dist loadfile tests/aws $(ARGS)
 
+test-peers: ## Hold the evaluation's figures against RecTools and ranx, in an environment of their own (0.7 GB)
+	@$(environment) test
+	@test -x .venv-peers/bin/whole || { python3 -m venv --clear .venv-peers && \
+		.venv-peers/bin/pip install -q -r tests/evaluate/peers/requirements.txt && \
+		ln -s python .venv-peers/bin/whole; }
+	@$(step) pytest $(bin)/python -m pytest tests/evaluate/test_peers.py $(ARGS)
+
 format: ## Format the code, and mend what can be mended
 	@$(environment) test
 	@$(bin)/ruff check --fix .
@@ -57,7 +64,11 @@ docs: ## Build the documentation into site/
 	@$(environment) docs
 	@$(step) mkdocs $(bin)/mkdocs build --strict $(ARGS)
 
+bench: ## Compare speed with the peers, the short form (ten minutes; the first time two more)
+	@$(environment) bench
+	@$(step) benchmarks .venv-bench/bin/python benchmarks/short.py $(ARGS)
+
 clean: ## Remove environments, caches and what was built
-	@rm -rf .venv .venv-lowest .venv-aws-* .venv*.lock build dist site .hypothesis
+	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-aws-* .venv*.lock build dist site .hypothesis
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

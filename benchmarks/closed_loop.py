@@ -44,7 +44,7 @@ class _Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         head, separator, body = self.buffer.partition(b"\r\n\r\n")
-        if not separator or len(body) < _length(head):
+        if not separator or len(body) < length_of(head):
             return
         if b" 200 " not in head[:15]:
             raise RuntimeError(f"Expected 200, got {head[:60]!r} and {body[:200]!r}")
@@ -58,7 +58,8 @@ class _Client(asyncio.Protocol):
             self.transport.close()
 
 
-def _length(head: bytes) -> int:
+def length_of(head: bytes) -> int:
+    """Return the length of an answer's body."""
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":

@@ -14,37 +14,31 @@ The last line is JSON with the figures, the versions and the processor; the tabl
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.metadata
 import importlib.util
 import json
 import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
+import numpy as np
+from closed_loop import load, requests_of
+from processes import free_port, pss_mib, served
+from strictness import ROWS, strictness
+
 ROUNDS = 5
 ALONE = 300  # requests of one sequential client, per round
 CLIENTS = 32
 LOAD_S = 2.0
-DRIP_S = 8.0  # how long a dripping connection is watched
 
 # The handler: one product with a head of a 180,000-row corpus and a search for the best ten.
 
 
 def _work() -> Callable[[bytes], bytes]:
-    import numpy as np
-
     rng = np.random.default_rng(0)
     head = rng.standard_normal((180_000, 16), dtype=np.float32)
 
@@ -168,260 +162,47 @@ CANDIDATES: dict[str, tuple[str, Callable[[int], list[str]]]] = {
 }
 
 
-# What a strict server must answer.
-
-_POST = b"POST /invocations HTTP/1.1\r\nHost: a\r\n"
-_CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
-ROWS: list[tuple[str, bytes, int]] = [
-    (
-        "length and chunked",
-        _POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        400,
-    ),
-    ("length 3,3", _POST + b"Content-Length: 3,3\r\n\r\nabc", 400),
-    ("bare line feeds", b"GET /ping HTTP/1.1\nHost: a\n\n", 400),
-    ("no Host", b"GET /ping HTTP/1.1\r\n\r\n", 400),
-    ("chunk extension of 20 KB", _CHUNKED + b"3;" + b"a" * 20_000 + b"\r\nabc\r\n0\r\n\r\n", 400),
-    (
-        "header of 100 KB",
-        b"GET /ping HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
-        431,
-    ),
-    (
-        "1,000 headers",
-        b"GET /ping HTTP/1.1\r\nHost: a\r\n"
-        + b"".join(b"X-%d: 1\r\n" % i for i in range(1000))
-        + b"\r\n",
-        431,
-    ),
-    ("URL of 100 KB", b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-    ("TE xchunked", _POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
-    ("two lengths", _POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
-    ("length +3", _POST + b"Content-Length: +3\r\n\r\nabc", 400),
-    ("length -1", _POST + b"Content-Length: -1\r\n\r\n", 400),
-    ("length 10^30", _POST + b"Content-Length: 1" + b"0" * 30 + b"\r\n\r\n", 400),
-    ("length of 5,000 digits", _POST + b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n", 400),
-    ("length 3_0", _POST + b"Content-Length: 3_0\r\n\r\nabc", 400),
-    ("space before colon", b"GET /ping HTTP/1.1\r\nHost : a\r\n\r\n", 400),
-    ("NUL in a header", b"GET /ping HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", 400),
-    ("chunk size 0x3", _CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n", 400),
-    ("bad end of a chunk", _CHUNKED + b"3\r\nabcXX0\r\n\r\n", 400),
-    ("TLS bytes", bytes.fromhex("1603010200010001fc0303") + b"\x00" * 300, 400),
-]
+# Measuring.
 
 
-def status_of(port: int, request: bytes) -> int | None:
-    """Send raw bytes; return the status, or None when the connection just closes or hangs."""
-    with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
-        with contextlib.suppress(OSError):
-            s.sendall(request)
-        try:
-            line = s.recv(4096).split(b"\r\n")[0].split(b" ")
-        except OSError:
-            return None
-    return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
-
-
-def drip(port: int, head: bytes) -> str:
-    """Send one byte every half second; return what the server did about it, and when."""
-    start = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), timeout=0.5) as s:
-        s.sendall(head)
-        while (passed := time.monotonic() - start) < DRIP_S:
-            try:
-                data = s.recv(4096)
-            except TimeoutError:
-                with contextlib.suppress(OSError):
-                    s.sendall(b"a")
-                continue
-            except OSError:
-                data = b""
-            status = data.split(b" ")[1].decode() if data.startswith(b"HTTP/") else "closed"
-            return f"{status} after {passed:.0f} s"
-    return "open"
-
-
-def strictness(port: int) -> dict[str, Any]:
-    """Try every row of the table, and both drips at once."""
-    heads = (b"GET /ping HTTP/1.1\r\nHost: a\r\nX-", _POST + b"Content-Length: 99\r\n\r\n")
-    with ThreadPoolExecutor(2) as pool:
-        drips = [pool.submit(drip, port, head) for head in heads]
-        passed = {name: status_of(port, request) == want for name, request, want in ROWS}
-    return {
-        "rows_passed": sum(passed.values()),
-        "rows_failed": [name for name, good in passed.items() if not good],
-        "header_drip": drips[0].result(),
-        "body_drip": drips[1].result(),
+def measure(names: list[str]) -> dict[str, dict[str, Any]]:
+    """Run the rounds, interleaved; memory and strictness in the first."""
+    requests = requests_of(np.random.default_rng(1).standard_normal((64, 300)))
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    rounds: dict[str, dict[str, list[float]]] = {
+        name: {"start_s": [], "alone_ms": [], "requests_per_s": []} for name in names
     }
-
-
-# Speed.
-
-
-def _query() -> bytes:
-    head = b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (300,), }"
-    body = head.ljust(127) + b"\n" + b"\x00\x00\x80\x3f" * 300
-    return (
-        _POST + b"Content-Type: application/x-npy\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    )
-
-
-class Client(asyncio.Protocol):
-    """Send a query as soon as the last one is answered, and keep the times."""
-
-    def __init__(self, until: float) -> None:
-        self.until = until
-        self.times: list[float] = []
-        self.done = asyncio.get_running_loop().create_future()
-        self.buffer = b""
-        self.query = _query()
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(RuntimeError(f"The server closed the connection: {exc!r}"))
-
-    def _send(self) -> None:
-        self.start = time.perf_counter()
-        self.transport.write(self.query)
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        head, separator, body = self.buffer.partition(b"\r\n\r\n")
-        if not separator or len(body) < 160:
-            return
-        if b" 200 " not in head[:15]:
-            raise RuntimeError(f"Expected 200, got {head!r}")
-        self.buffer = b""
-        now = time.perf_counter()
-        self.times.append(now - self.start)
-        if now < self.until:
-            self._send()
-        else:
-            self.done.set_result(None)
-            self.transport.close()
-
-
-def load(port: int, clients: int, seconds: float) -> tuple[float, list[float]]:
-    """Return requests per second and the latencies in seconds of a closed loop."""
-
-    async def run() -> tuple[float, list[float]]:
-        loop = asyncio.get_running_loop()
-        start = time.perf_counter()
-        made: list[Awaitable[Any]] = [
-            loop.create_connection(lambda: Client(start + seconds), "127.0.0.1", port)
-            for _ in range(clients)
-        ]
-        protocols = [pair[1] for pair in await asyncio.gather(*made)]
-        await asyncio.gather(*(p.done for p in protocols))
-        times = [t for p in protocols for t in p.times]
-        return len(times) / (time.perf_counter() - start), times
-
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run())
-
-
-# Processes.
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-def tree(pid: int) -> Iterator[int]:
-    """Yield a process and all its descendants."""
-    yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield from tree(int(child))
-
-
-def pss_mib(pid: int) -> float:
-    """Sum the proportional set sizes of a process tree."""
-    total = 0
-    for member in tree(pid):
-        for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total / 1024
-
-
-@dataclass
-class Candidate:
-    """One server that runs, and what was measured of it."""
-
-    name: str
-    command: Callable[[int], list[str]]
-    port: int = field(default_factory=free_port)
-    figures: dict[str, Any] = field(default_factory=dict)
-
-    def start(self) -> None:
-        environment = os.environ | {"PYTHONPATH": str(HERE), "OPENBLAS_NUM_THREADS": "1"}
-        start = time.perf_counter()
-        self.process = subprocess.Popen(
-            self.command(self.port), env=environment, stdout=subprocess.DEVNULL, cwd=HERE
-        )
-        ping = b"GET /ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        while True:
-            with contextlib.suppress(OSError):
-                if status_of(self.port, ping) == 200:
-                    break
-            if self.process.poll() is not None or time.perf_counter() - start > 30:
-                raise RuntimeError(f"{self.name} did not start")
-            time.sleep(0.005)
-        self.figures.setdefault("start_s", []).append(time.perf_counter() - start)
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def measure(candidates: list[Candidate]) -> None:
-    """Run the rounds, interleaved; then memory and strictness."""
     for number in range(ROUNDS):
         # Every round begins with another one, so that none is always first or last.
-        turn = number * len(candidates) // ROUNDS
-        for c in candidates[turn:] + candidates[:turn]:
-            c.start()
-            load(c.port, 8, 0.5)  # warm-up
-            alone = load(c.port, 1, LOAD_S / 3)[1]
-            rate, _ = load(c.port, CLIENTS, LOAD_S)
-            c.figures.setdefault("alone_ms", []).append(statistics.median(alone) * 1e3)
-            c.figures.setdefault("requests_per_s", []).append(rate)
-            if number == 0:
-                c.figures["pss_mib"] = pss_mib(c.process.pid)
-                c.figures |= strictness(c.port)
-            c.stop()
-    for c in candidates:
-        for name in ("start_s", "alone_ms", "requests_per_s"):
-            c.figures[name] = statistics.median(c.figures[name])
+        turn = number * len(names) // ROUNDS
+        for name in names[turn:] + names[:turn]:
+            port = free_port()
+            variables = {"OPENBLAS_NUM_THREADS": "1"}
+            with served(CANDIDATES[name][1](port), port, variables) as server:
+                load(port, requests, 8, 0.5)  # warm-up
+                alone = load(port, requests, 1, LOAD_S / 3)[1]
+                rate, _ = load(port, requests, CLIENTS, LOAD_S)
+                rounds[name]["start_s"].append(server.start_s)
+                rounds[name]["alone_ms"].append(statistics.median(alone) * 1e3)
+                rounds[name]["requests_per_s"].append(rate)
+                if number == 0:
+                    found[name] = {"pss_mib": pss_mib(server.pid), **strictness(port)}
+    for name, figures in rounds.items():
+        found[name] |= {key: statistics.median(values) for key, values in figures.items()}
+    return found
 
 
 def main() -> None:
     """Measure, print the table, print the JSON line."""
     names = sys.argv[1:] or [n for n, (m, _) in CANDIDATES.items() if _is_installed(m)]
-    candidates = [Candidate(name, CANDIDATES[name][1]) for name in names]
-    measure(candidates)
+    found = measure(names)
     columns = ["server", "start, s", "alone, ms", f"{CLIENTS} clients, 1/s", "PSS, MiB"]
     columns += ["rows passed", "header drip", "body drip"]
     print("| " + " | ".join(columns) + " |")
     print("|---" * len(columns) + "|")
-    for c in candidates:
-        f = c.figures
+    for name, f in found.items():
         print(
-            f"| {c.name} | {f['start_s']:.2f} | {f['alone_ms']:.2f} | {f['requests_per_s']:.0f} "
+            f"| {name} | {f['start_s']:.2f} | {f['alone_ms']:.2f} | {f['requests_per_s']:.0f} "
             f"| {f['pss_mib']:.0f} | {f['rows_passed']}/{len(ROWS)} | {f['header_drip']} "
             f"| {f['body_drip']} |"
         )
@@ -429,8 +210,10 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "figures": {c.name: c.figures for c in candidates},
-                "versions": {p: importlib.metadata.version(p) for p in packages},
+                "figures": found,
+                "versions": {
+                    p: importlib.metadata.version(p) for p in packages if _is_installed(p)
+                },
                 "python": sys.version.split()[0],
                 "cores": os.cpu_count(),
             }

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
+_PACKAGES = (
+    *("numpy", "scikit-learn", "faiss-cpu", "usearch", "hnswlib", "voyager", "scann"),
+    *("pynndescent", "uvicorn", "httptools", "uvloop"),
+)
+
 
 def describe() -> dict[str, object]:
-    """Return the processor, the versions and the commit."""
-    packages = ("numpy", "scikit-learn", "faiss-cpu", "usearch")
+    """Return the processor, the versions, the commit and the day."""
     versions = {}
-    for package in packages:
+    for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "absent"
     return {
-        "processor": _processor(),
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "python": platform.python_version(),
         "versions": versions,
         "commit": _commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return what the processor calls itself."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

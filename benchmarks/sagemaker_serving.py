@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 from closed_loop import load, requests_of
-from http_servers import pss_mib
 from machine import describe
+from processes import pss_mib
 
 from aws.environments import ROOT, environment_of_stack
 from aws.servers import Host, gunicorn_stack, own_server

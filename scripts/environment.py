@@ -19,7 +19,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 STACKS = ROOT / "tests" / "aws" / "stacks"
-GROUPS = {"run": [], "test": ["test", "lint"], "docs": ["docs"], "lowest": ["test"]}
+GROUPS = {
+    "run": [],
+    "test": ["test", "lint"],
+    "docs": ["docs"],
+    "lowest": ["test"],
+    "bench": ["bench"],
+}
 RECORD = "kneighbors-installed.json"
 # Settings of the user's that would send packages elsewhere than into the environment.
 MISLEADING = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
@@ -110,6 +116,10 @@ def install_checkout(home: Path, purpose: str) -> None:
         requirements += lowest(project["project"])
     if pip(home, "--editable", ".[all]", *requirements):
         raise SystemExit(f"pip could not install what pyproject.toml asks for ({purpose}).")
+    if purpose == "bench":
+        for peer in project["dependency-groups"]["bench-peers"]:
+            if pip(home, peer):
+                say(f"Going on without {peer}, which pip cannot have here")
 
 
 def install_stack(home: Path, purpose: str) -> None:

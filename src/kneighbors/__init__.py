@@ -13,15 +13,24 @@ import numpy as _numpy  # noqa: F401  the one dependency that every part needs
 if TYPE_CHECKING:
     from kneighbors.client import Client
     from kneighbors.neighbors import KNeighborsTransformer, NearestNeighbors, load
+    from kneighbors.recommend import Recommender
 
 __version__ = "0.1.0"
 
-__all__ = ["Client", "KNeighborsTransformer", "NearestNeighbors", "__version__", "load"]
+__all__ = [
+    "Client",
+    "KNeighborsTransformer",
+    "NearestNeighbors",
+    "Recommender",
+    "__version__",
+    "load",
+]
 
 _HOME_OF = {
     "Client": "kneighbors.client",
     "KNeighborsTransformer": "kneighbors.neighbors",
     "NearestNeighbors": "kneighbors.neighbors",
+    "Recommender": "kneighbors.recommend",
     "load": "kneighbors.neighbors",
 }
 _MODULES = ("datasets", "errors")

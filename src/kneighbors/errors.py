@@ -7,6 +7,7 @@
     │   ├── ArrayRefused           a corpus or a query: shape, width, dtype, NaN, zero norm
     │   ├── ParameterRefused       n_neighbors, radius, metric, an option of a command
     │   ├── ItemsRefused           ids and attributes: missing, doubled, unknown, of another type
+    │   ├── InteractionsRefused    a file of who liked what: columns, times, items that are unknown
     │   ├── CorpusRefused          a file of a corpus: ragged, truncated, of an unknown kind
     │   └── BodyRefused            a request: its body, its content type, what it accepts, its size
     ├── ArtifactError (ValueError) a saved index: damaged, incomplete, of a newer format
@@ -90,6 +91,10 @@ class ParameterRefused(Refused):
 
 class ItemsRefused(Refused):
     """Ids or attributes are missing, doubled, unknown or of the wrong type."""
+
+
+class InteractionsRefused(Refused):
+    """Who liked what cannot be read, or does not go with the corpus, or is too little."""
 
 
 class CorpusRefused(Refused):

@@ -232,7 +232,7 @@ def test_files_beside_an_artifact_stay_when_it_is_replaced(tmp_path: Path) -> No
     assert opens(tmp_path / "a", 1)
     assert (tmp_path / "a" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "a" / "code" / "inference.py").read_text() == "print()"
-    assert len(list((tmp_path / "a").iterdir())) == 9 + 2
+    assert len(list((tmp_path / "a").iterdir())) == 10 + 2
 
 
 def test_a_model_directory_that_holds_code_is_filled(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_one_writer_at_a_time_writes_in_place(
     save_seed(tmp_path / "a", 1, progress=second)
     assert codes == ["artifact-busy"]
     assert opens(tmp_path / "a", 1)
-    assert len(tree(tmp_path)) == 1 + 9
+    assert len(tree(tmp_path)) == 1 + 10
 
 
 def test_an_artifact_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_an_artifact_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> N
         save_seed(tmp_path / "a", 1, progress=faster)
     assert caught.value.code == "artifact-exists"
     assert opens(tmp_path / "a", 2)
-    assert len(tree(tmp_path)) == 1 + 9
+    assert len(tree(tmp_path)) == 1 + 10
 
 
 def test_without_exchanging_names_an_artifact_is_replaced_in_two_steps(
@@ -374,7 +374,7 @@ except StorageError as error:
     assert error.code == "storage-full", error
 with open_artifact(model) as artifact:
     assert making.answers(artifact) == expected
-assert len(os.listdir(model)) == 9, os.listdir(model)
+assert len(os.listdir(model)) == 10, os.listdir(model)
 save(model, making.index(seed=1), overwrite=True)
 subprocess.run(["mount", "-o", "remount,ro", model], check=True)
 try:

@@ -243,3 +243,35 @@ def test_control_characters_in_names_do_not_reach_the_terminal(tmp_path: Path) -
     assert code == 0
     assert "\x1b]0;" not in text
     assert "]0;owned" in text
+
+
+def test_likes_and_dislikes_are_asked_for_by_their_ids(cli: Runner, wines: Path) -> None:
+    done = cli(*("query", wines, "--like", "w3", "--like", "w5", "--dislike", "w7", "-k", "4"))
+    assert (done.code, done.err) == (0, "")
+    wide = X.astype(np.float64) / np.linalg.norm(X.astype(np.float64), axis=1, keepdims=True)
+    q = wide[3] + wide[5] - wide[7]
+    order = np.argsort(-(wide @ q), kind="stable")
+    expected = [int(row) for row in order if row not in (3, 5, 7)][:4]
+    assert done.json["predictions"][0]["indices"] == expected
+
+
+def test_one_like_is_its_row_without_itself(cli: Runner, wines: Path) -> None:
+    done = cli("query", wines, "--like", "w10", "-k", "3", "--explain")
+    (one,) = done.json["predictions"]
+    assert one["indices"] == nearest(10, 3, exclude=(10,))
+    assert [told["like"] for told in one["explanations"]] == ["w10"] * 3
+
+
+def test_a_liked_row_stays_where_it_is_asked_to(cli: Runner, wines: Path) -> None:
+    done = cli("query", wines, "--like", "w10", "-k", "3", "--include-self")
+    assert done.json["predictions"][0]["indices"] == nearest(10, 3)
+
+
+def test_a_filter_is_json(cli: Runner, wines: Path) -> None:
+    done = cli("query", wines, "--like", "w10", "--filter", "price < 3")
+    assert (done.code, "parameter-type" in done.err) == (2, True)
+
+
+def test_a_term_needs_a_vocabulary(cli: Runner, wines: Path) -> None:
+    done = cli("query", wines, "--term", "fresh")
+    assert (done.code, "vocabulary-missing" in done.err) == (1, True)

@@ -316,3 +316,41 @@ def test_every_error_of_the_client_is_one_of_ours(client: Client) -> None:
         with pytest.raises(KNeighborsError):
             client.query(ids=["w00"], **document)
     assert json.dumps(client.query(ids=["w00"])[0].ids)
+
+
+def test_a_query_by_example_is_answered_as_the_model_answers_it(
+    client: Client, service: Service
+) -> None:
+    vector = np.array([0.5, 1.0, 0.0, -1.0], dtype="f4")
+    found = client.recommend(
+        like={"w03": 2.0, "w04": 1.0},
+        dislike=["w07", vector],
+        n_neighbors=4,
+        filter={"price": {"lt": 9}},
+        diversity=0.2,
+        explain=True,
+        include_items=["name"],
+    )
+    like = [{"id": "w03", "weight": 2.0}, {"id": "w04"}]
+    body = {"like": like, "dislike": ["w07", vector.tolist()], "k": 4, "explain": True}
+    body |= {"filter": {"price": {"lt": 9}}, "diversity": 0.2, "include_items": ["name"]}
+    reply = make_model().invoke(json.dumps(body).encode(), "application/json")
+    (told,) = json.loads(reply.body)["predictions"]
+    assert (told["ids"], told["distances"]) == (found.ids, found.distances.tolist())
+    assert (told["items"], told["explanations"]) == (found.items, found.explanations)
+    assert len(service.requests) == 1
+
+
+def test_why_a_query_by_example_finds_less_comes_back(client: Client) -> None:
+    found = client.recommend(like=["w03"], filter={"price": {"lt": 0}}, n_neighbors=2)
+    assert (0, "filter") == (found.n_found, found.reason)
+    assert found.detail
+    alone = client.recommend(like=["w03"], exclude_self=False, include_ids=["w03"], n_neighbors=2)
+    assert (["w03"], "included") == (alone.ids, alone.reason)
+
+
+def test_what_no_server_would_take_is_not_sent(client: Client, service: Service) -> None:
+    for like in ({"w03": -1.0}, "w03", ["w" * 2000]):
+        with pytest.raises(KNeighborsError):
+            client.recommend(like=like)
+    assert service.requests == []

@@ -9,6 +9,7 @@ from kneighbors.formats import Limits, decode
 from kneighbors.formats.attributes import MAX_LENGTH, read_attributes
 
 LIMITS = Limits(max_ids=5)
+IDS = frozenset({"exclude_ids"})
 
 
 @pytest.mark.parametrize(
@@ -31,15 +32,15 @@ LIMITS = Limits(max_ids=5)
         ("include_items=name,price", {"include_items": ("name", "price")}),
         ('include_items=["true"]', {"include_items": ("true",)}),
         ("include_items=ch%C3%A2teau", {"include_items": ("château",)}),
-        ("exclude_ids=a,b", {"exclude_ids": ("a", "b"), "exclude_ids_are_text": True}),
-        ("exclude_ids=12, 13", {"exclude_ids": ("12", "13"), "exclude_ids_are_text": True}),
+        ("exclude_ids=a,b", {"exclude_ids": ("a", "b"), "ids_are_text": IDS}),
+        ("exclude_ids=12, 13", {"exclude_ids": ("12", "13"), "ids_are_text": IDS}),
         (
             "exclude_ids=a%2Cb,c%3Bd,100%25",
-            {"exclude_ids": ("a,b", "c;d", "100%"), "exclude_ids_are_text": True},
+            {"exclude_ids": ("a,b", "c;d", "100%"), "ids_are_text": IDS},
         ),
-        ("exclude_ids=a+b", {"exclude_ids": ("a+b",), "exclude_ids_are_text": True}),
-        ("exclude_ids=a=b", {"exclude_ids": ("a=b",), "exclude_ids_are_text": True}),
-        ("exclude_ids=", {"exclude_ids": (), "exclude_ids_are_text": True}),
+        ("exclude_ids=a+b", {"exclude_ids": ("a+b",), "ids_are_text": IDS}),
+        ("exclude_ids=a=b", {"exclude_ids": ("a=b",), "ids_are_text": IDS}),
+        ("exclude_ids=", {"exclude_ids": (), "ids_are_text": IDS}),
         ('exclude_ids=["a,b", 12, "c\\u003bd"]', {"exclude_ids": ("a,b", 12, "c;d")}),
     ],
 )

@@ -49,6 +49,14 @@ RIGHT = {
     ("exclude_self", "true"),
     ("exclude_ids", "[1]"),
     ("include_items", "true"),
+    ("include_ids", "[1]"),
+    ("min_distance", "1.5"),
+    ("fold_within", "1.5"),
+    ("filter", "{}"),
+    ("explain", "true"),
+    ("exclude_list", '"1"'),
+    ("include_list", '"1"'),
+    ("group_by", '"1"'),
 }
 
 

@@ -85,7 +85,8 @@ def documented() -> dict[str, int]:
 def test_every_code_of_the_readers_is_documented() -> None:
     sources = [
         *(PACKAGE / "formats").glob("*.py"),
-        *((PACKAGE / "sagemaker" / f"{name}.py") for name in ("reading", "writing", "finding")),
+        PACKAGE / "sagemaker" / "writing.py",
+        *((PACKAGE / "recommend" / f"{name}.py") for name in ("reading", "wishing", "finding")),
     ]
     pattern = re.compile(
         r'(?:Refused|Oddity|_malformed)\(\s*"([a-z]+-[a-z-]+)"|, "((?:content-type|accept)-[a-z]+)"'

@@ -22,12 +22,13 @@ LAYERS = Layers(
         {"artifact", "corpus", "datasets"},
         {"formats", "storage", "items"},
         {"search"},
-        {"errors"},
+        {"errors", "drawing"},
     ],
     homes={
         "Client": "client",
         "KNeighborsTransformer": "neighbors",
         "NearestNeighbors": "neighbors",
+        "Recommender": "recommend",
         "load": "neighbors",
     },
 )

@@ -68,7 +68,13 @@ def test_what_does_not_fit_into_the_queue_is_refused_at_once(
 ) -> None:
     with (
         ServerProcess(
-            tmp_path, artifact, workers=1, threads=1, max_waiting=2, delay_s=0.6
+            tmp_path,
+            artifact,
+            workers=1,
+            threads=1,
+            max_waiting=2,
+            batch_rows=1,
+            delay_s=0.6,
         ) as server,
         ThreadPoolExecutor(10) as pool,
     ):

@@ -39,7 +39,8 @@ class Part:
         What it is: ``vectors``, ``vectors-blocks``, ``items``, an id array, or what the index
         calls it.
     role : str
-        ``"vectors"``, ``"checksums"``, ``"index"``, ``"ids"`` or ``"items"``.
+        ``"vectors"``, ``"checksums"``, ``"index"``, ``"ids"``, ``"items"``, ``"lookup"``,
+        ``"vocabulary"`` or ``"lists"``.
     file : str
         Its file in the directory.
     bytes : int

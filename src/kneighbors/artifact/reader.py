@@ -20,14 +20,18 @@ from kneighbors.artifact.publishing import resolved
 from kneighbors.artifact.rows import CheckedRows
 from kneighbors.errors import ArtifactError, StorageError
 from kneighbors.items import Catalog
-from kneighbors.search.index import ExactIndex
+from kneighbors.items.lists import Lists
+from kneighbors.items.vocabulary import Vocabulary
+from kneighbors.search.graph_opening import Index, open_index
 from kneighbors.storage import translated
 
 #: How often an artifact is opened anew that is replaced while it is being opened.
 _ATTEMPTS = 20
 
 #: Roles of parts that this version knows what to do with.
-_USED_ROLES = frozenset({"vectors", "checksums", "index", "ids", "items"})
+_USED_ROLES = frozenset(
+    {"vectors", "checksums", "index", "ids", "items", "lookup", "vocabulary", "lists"}
+)
 
 #: Below this many bytes, hashing takes less time than starting threads.
 _WORTH_THREADS = 1 << 22
@@ -46,27 +50,41 @@ class Artifact:
         The directory.
     manifest : Manifest
         What it says of itself.
-    index : ExactIndex
+    index : ExactIndex or GraphIndex
         Mapped and ready to answer.
     catalog : Catalog
         What the rows are. Its table is read from the file when it is first needed, and pyarrow is
         imported then.
+    vocabulary : Vocabulary or None
+        Terms that can be a query, if it has any.
+    lists : Lists
+        Named lists of rows.
 
     Attributes
     ----------
-    path, manifest, index, catalog
+    path, manifest, index, catalog, vocabulary, lists
         As above.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, index: ExactIndex, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        index: Index,
+        catalog: Catalog,
+        vocabulary: Vocabulary | None = None,
+        lists: Lists | None = None,
+    ) -> None:
         self.path = path
         self.manifest = manifest
-        self._index: ExactIndex | None = index
+        self.vocabulary = vocabulary
+        self.lists = Lists() if lists is None else lists
+        self._index: Index | None = index
         self._catalog: Catalog | None = catalog
         self._finalizer: weakref.finalize[..., Artifact] | None = None
 
     @property
-    def index(self) -> ExactIndex:
+    def index(self) -> Index:
         """The index; refused with ``artifact-closed`` once the artifact is closed."""
         if self._index is None:
             raise self._closed()
@@ -87,6 +105,8 @@ class Artifact:
         """
         self._index = None
         self._catalog = None
+        self.vocabulary = None
+        self.lists = Lists()
         if self._finalizer is not None:
             self._finalizer()
 
@@ -262,7 +282,9 @@ class Opened:
             if part.role in _USED_ROLES
         }
         _check_digests(files, manifest.parts)
-        arrays: dict[str, dict[str, NDArray[Any]]] = {"index": {}, "ids": {}, "checksums": {}}
+        arrays: dict[str, dict[str, NDArray[Any]]] = {
+            role: {} for role in ("index", "ids", "lookup", "checksums", "vocabulary", "lists")
+        }
         for name, file in files.items():
             part = manifest.parts[name]
             if part.role in arrays:
@@ -279,9 +301,14 @@ class Opened:
         if "items" in files:
             read_table = partial(_read_table, files["items"], manifest.parts["items"].shape)
         catalog = Catalog.from_parts(
-            manifest.n_samples, manifest.id_type, arrays["ids"], read_table
+            manifest.n_samples, manifest.id_type, arrays["ids"] | arrays["lookup"], read_table
         )
-        return Artifact(self.path, manifest, index, catalog)
+        vocabulary, lists = None, None
+        if arrays["vocabulary"]:
+            vocabulary = Vocabulary.from_parts(arrays["vocabulary"])
+        if arrays["lists"]:
+            lists = Lists.from_parts(arrays["lists"], manifest.n_samples)
+        return Artifact(self.path, manifest, index, catalog, vocabulary, lists)
 
 
 def _check_digests(files: Mapping[str, OpenFile], parts: Mapping[str, Part]) -> None:
@@ -302,9 +329,10 @@ def _check_digests(files: Mapping[str, OpenFile], parts: Mapping[str, Part]) -> 
 
 def _index(
     rows: CheckedRows, manifest: Manifest, parts: Mapping[str, NDArray[Any]], where: str
-) -> ExactIndex:
+) -> Index:
     try:
-        return ExactIndex.from_parts(rows, manifest.metric, parts, manifest.plan)
+        origin = manifest.parts["vectors"].sha256
+        return open_index(rows, manifest.metric, parts, manifest.plan, origin)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ArtifactError):
             raise

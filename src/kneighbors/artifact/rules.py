@@ -26,11 +26,12 @@ MAX_COUNT = 1 << 48
 
 MAX_PARTS = 64
 VECTOR_DTYPES = {"float32": "<f4", "float64": "<f8"}
+_FLOATS = frozenset({"<f2", "<f4", "<f8"})
 BLOCK_BYTES_RANGE = (1 << 12, 1 << 24)
 
 #: Roles of which the format names every part; an index has what parts it likes, and parts of a role
 #: that is not known are ignored.
-_CLOSED_ROLES = frozenset({"vectors", "checksums", "ids", "items"})
+_CLOSED_ROLES = frozenset({"vectors", "checksums", "ids", "items", "lookup", "vocabulary", "lists"})
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -174,8 +175,7 @@ def _expected_parts(fields: Mapping[str, Any], parts: Mapping[str, Part]) -> _Ex
     if fields["id_type"] == "integer":
         expected["ids"] = ("ids", "<i8", (n_samples,))
     if fields["id_type"] == "string":
-        text = parts.get("ids-text")
-        expected["ids-text"] = ("ids", "|u1", text.shape[:1] if text else (0,))
+        expected["ids-text"] = ("ids", "|u1", _length_of(parts, "ids-text"))
         expected["ids-offsets"] = ("ids", "<i8", (n_samples + 1,))
         expected["ids-hashes"] = ("ids", "<u8", (n_samples,))
     if fields["id_type"] != "row":
@@ -183,7 +183,44 @@ def _expected_parts(fields: Mapping[str, Any], parts: Mapping[str, Part]) -> _Ex
     if "items" in parts:
         columns = parts["items"].shape[-1]
         expected["items"] = ("items", "arrow", (n_samples, columns))
-    return expected
+    if "ids-slots" in parts and fields["id_type"] != "row":
+        slots = parts["ids-slots"]
+        dtype = slots.dtype if slots.dtype in ("<i4", "<i8") else "<i4"
+        expected["ids-slots"] = ("lookup", dtype, _length_of(parts, "ids-slots"))
+    return {**expected, **_vocabulary(fields, parts), **_lists(parts)}
+
+
+def _vocabulary(fields: Mapping[str, Any], parts: Mapping[str, Part]) -> _Expected:
+    if not any(part.role == "vocabulary" for part in parts.values()):
+        return {}
+    vectors, synonyms = parts.get("vocabulary-vectors"), parts.get("vocabulary-synonyms")
+    n_terms = vectors.shape[0] if vectors else 0
+    n_synonyms = synonyms.shape[0] if synonyms else 0
+    dtype = vectors.dtype if vectors and vectors.dtype in _FLOATS else "<f4"
+    return {
+        "vocabulary-text": ("vocabulary", "|u1", _length_of(parts, "vocabulary-text")),
+        "vocabulary-offsets": ("vocabulary", "<i8", (n_terms + n_synonyms + 1,)),
+        "vocabulary-vectors": ("vocabulary", dtype, (n_terms, fields["n_features"])),
+        "vocabulary-weights": ("vocabulary", "<f8", (n_terms,)),
+        "vocabulary-synonyms": ("vocabulary", "<i8", (n_synonyms,)),
+    }
+
+
+def _lists(parts: Mapping[str, Part]) -> _Expected:
+    if not any(part.role == "lists" for part in parts.values()):
+        return {}
+    ends = _length_of(parts, "lists-ends")
+    return {
+        "lists-text": ("lists", "|u1", _length_of(parts, "lists-text")),
+        "lists-offsets": ("lists", "<i8", ends),
+        "lists-ends": ("lists", "<i8", ends),
+        "lists-rows": ("lists", "<i8", _length_of(parts, "lists-rows")),
+    }
+
+
+def _length_of(parts: Mapping[str, Part], name: str) -> tuple[int, ...]:
+    """Return the length of a part that nothing else decides."""
+    return parts[name].shape[:1] if name in parts else (0,)
 
 
 def _invalid(message: str, where: str) -> ArtifactError:

@@ -20,7 +20,10 @@ from kneighbors.artifact.publishing import publish, resolved
 from kneighbors.artifact.staging import Stage
 from kneighbors.errors import ItemsRefused, ParameterRefused
 from kneighbors.items import Catalog
-from kneighbors.search.index import ExactIndex
+from kneighbors.items.lists import Lists
+from kneighbors.items.vocabulary import Vocabulary
+from kneighbors.search.graph import GraphIndex
+from kneighbors.search.graph_opening import Index
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import Rows
 
@@ -31,17 +34,17 @@ BLOCK_BYTES = 1 << 16
 #: Vectors read and written at a time.
 _SLAB_BYTES = 1 << 23
 
-_RESERVED = frozenset(
-    {"vectors", "vectors-blocks", "items", "ids", "ids-order"}
-    | {"ids-text", "ids-offsets", "ids-hashes"}
-)
+#: How the names of parts begin that no index may use.
+_RESERVED = ("vectors", "items", "ids", "vocabulary", "lists")
 
 
 def save(
     path: str | os.PathLike[str],
-    index: ExactIndex,
+    index: Index,
     catalog: Catalog | None = None,
     *,
+    vocabulary: Vocabulary | None = None,
+    lists: Lists | None = None,
     overwrite: bool = False,
     source: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -55,10 +58,14 @@ def save(
     ----------
     path : str or path
         A new path, an empty directory, or with `overwrite` an artifact. Its parent must exist.
-    index : ExactIndex
+    index : ExactIndex or GraphIndex
         What to save. Its vectors are read in slabs of 8 MiB and may be larger than memory.
     catalog : Catalog, optional
         Ids and attributes of the rows; without one the row numbers are the ids.
+    vocabulary : Vocabulary, optional
+        Terms that can be a query, with vectors as wide as the index's.
+    lists : Lists, optional
+        Named lists of rows.
     overwrite : bool, default False
         Replace an artifact that is there. Anything else is never replaced; other files beside an
         artifact stay.
@@ -78,7 +85,9 @@ def save(
         ``storage-forbidden``, ``storage-read-only`` and others when the system refuses. Nothing is
         left behind.
     ItemsRefused
-        ``items-count`` when the catalogue is one of another number of rows.
+        ``items-count`` when the catalogue is one of another number of rows; ``vocabulary-width``
+        when the terms' vectors are of another width; ``row-unknown`` when a list names a row that
+        is not there.
     ParameterRefused
         ``artifact-path``, or ``artifact-source`` when `source` is no JSON or too long.
 
@@ -111,13 +120,15 @@ def save(
             "items-count",
             f"Expected a catalogue of {index.n_samples} rows, got one of {catalog.n_samples}.",
         )
+    lists = Lists() if lists is None else lists
+    _check_fit(index, vocabulary, lists)
     target = resolved(path)
     # What is in the manifest by the caller's choice is looked at before anything is written.
     draft = _manifest(index, catalog, {}, source or {})
     manifest: list[Manifest] = []
 
     def write(stage: Stage) -> bytes:
-        parts = _Writing(stage, progress or ignore).write(index, catalog)
+        parts = _Writing(stage, progress or ignore).write(index, catalog, vocabulary, lists)
         data = _manifest(index, catalog, parts, source or {}, draft.created).to_bytes()
         # Read back: what the rules would refuse later is not written now.
         manifest[:] = [Manifest.from_bytes(data)]
@@ -125,6 +136,19 @@ def save(
 
     publish(target, overwrite, write)
     return manifest[0]
+
+
+def _check_fit(index: Index, vocabulary: Vocabulary | None, lists: Lists) -> None:
+    if vocabulary is not None:
+        vocabulary.check_width(index.n_features)
+    for name in lists.names:
+        rows = lists.rows(name)
+        if len(rows) and not 0 <= rows[0] <= rows[-1] < index.n_samples:
+            raise ItemsRefused(
+                "row-unknown",
+                f"Expected rows from 0 to {index.n_samples - 1}, got {rows[0]} to {rows[-1]}.",
+                where=f"list {name!r}",
+            )
 
 
 class _Writing:
@@ -135,16 +159,24 @@ class _Writing:
         self._progress = progress
         self._parts: dict[str, Part] = {}
 
-    def write(self, index: ExactIndex, catalog: Catalog) -> dict[str, Part]:
-        for name, array in index.parts().items():
-            if name in _RESERVED or not PART_NAME.fullmatch(name):
+    def write(
+        self, index: Index, catalog: Catalog, vocabulary: Vocabulary | None, lists: Lists
+    ) -> dict[str, Part]:
+        # First, since a graph is bound to them by their SHA-256.
+        self._vectors(index.rows)
+        for name, array in _parts_of(index, self._parts["vectors"].sha256).items():
+            if name.partition("-")[0] in _RESERVED or not PART_NAME.fullmatch(name):
                 raise ValueError(f"A part of an index cannot be called {name!r}.")
             self._array(name, "index", array)
         for name, array in catalog.parts().items():
-            self._array(name, "ids", array)
+            # A reader can do without the slots: the ids are in order as well.
+            self._array(name, "lookup" if name == "ids-slots" else "ids", array)
+        for name, array in ({} if vocabulary is None else vocabulary.parts()).items():
+            self._array(name, "vocabulary", array)
+        for name, array in lists.parts().items():
+            self._array(name, "lists", array)
         if catalog.table is not None:
             self._table(catalog.table)
-        self._vectors(index.rows)
         return self._parts
 
     def _array(self, name: str, role: str, array: NDArray[Any]) -> None:
@@ -188,8 +220,12 @@ class _Writing:
         self._parts[name] = Part(name, role, file.name, file.bytes, file.sha256, code, shape)
 
 
+def _parts_of(index: Index, origin: str) -> dict[str, NDArray[Any]]:
+    return index.parts(origin) if isinstance(index, GraphIndex) else index.parts()
+
+
 def _manifest(
-    index: ExactIndex,
+    index: Index,
     catalog: Catalog,
     parts: Mapping[str, Part],
     source: Mapping[str, Any],

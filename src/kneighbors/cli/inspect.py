@@ -9,6 +9,7 @@ import click
 
 from kneighbors.cli.console import progress_bars, stdout_console, write_json
 from kneighbors.cli.failures import EXIT_FAULT, Ended
+from kneighbors.cli.trade_off import trade_off_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -142,6 +143,10 @@ def _show(document: dict[str, Any]) -> None:
     parts.add_row("all", "", "", "", f"{document['bytes']:,}")
     console.print(parts)
 
+    tuning = document["plan"].get("tuning") or {}
+    if tuning.get("settings"):
+        chosen = tuning.get("chosen")
+        console.print(trade_off_table(tuning["settings"], tuning["n_neighbors"], chosen))
     if document["items"]:
         console.print(_items_table(document["items"], console.width))
 
@@ -163,6 +168,25 @@ def _items_table(items: Sequence[dict[str, Any]], width: int) -> Table:
     return table
 
 
+def _search_facts(plan: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return what was measured when the search was chosen, if anything was."""
+    facts: list[tuple[str, Any]] = []
+    if plan.get("engine") == "hnsw":
+        names = ("M", "ef_construction", "ef_search", "codes")
+        facts.append(("graph", ", ".join(f"{name} {plan[name]}" for name in names)))
+        facts.append(("answers", "approximate: nearer rows may be missed, distances are exact"))
+    if "choice" in plan:
+        facts.append(("choice", plan["choice"]))
+    tuning = plan.get("tuning")
+    if tuning:
+        measured = f"recall {tuning['target_recall']:g} with {tuning['confidence']:.0%} confidence"
+        queries = f"{tuning['n_queries']:,} queries {tuning.get('queries', '')}".rstrip()
+        facts.append(("wanted", f"{measured}, {queries}"))
+        if "reason" in tuning:
+            facts.append(("taken", tuning["reason"]))
+    return facts
+
+
 def _facts(document: dict[str, Any]) -> list[tuple[str, Any]]:
     plan, source = document["plan"], document["source"]
     facts = [
@@ -172,6 +196,7 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, Any]]:
         ("metric", document["metric"]),
         ("ids", {"row": "row numbers"}.get(document["id_type"], document["id_type"])),
         ("search", f"{plan.get('engine', 'unknown')}: {plan.get('reason', 'no reason given')}"),
+        *_search_facts(plan),
         ("made", f"{document['created']} by kneighbors {document['writer'].get('kneighbors')}"),
     ]
     facts += [(f"source {name}", value) for name, value in source.items() if name != "files"]

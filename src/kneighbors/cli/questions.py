@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kneighbors.cli.vectors import LOCAL_LIMITS, FloatArray, read_vector, read_vectors
-from kneighbors.errors import ServiceError
+from kneighbors.errors import ParameterRefused, ServiceError
 
 if TYPE_CHECKING:
     from kneighbors.client import Client, Neighbors
     from kneighbors.items import Catalog
+    from kneighbors.recommend import Wanted
 
 _JSON = "application/json"
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 Predictions = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What is liked and what is not, as it was typed.
+
+    Parameters
+    ----------
+    like, dislike : tuple of str
+        Ids.
+    terms : tuple of str
+    """
+
+    like: tuple[str, ...]
+    dislike: tuple[str, ...]
+    terms: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,19 +48,23 @@ class Question:
     rows : tuple of int
     ids : tuple of str
         As they were typed; the index knows whether they are integers.
-    exclude_ids : tuple of str
+    exclude_ids, include_ids : tuple of str
     parameters : dict
-        ``n_neighbors``, ``radius``, ``exclude_self`` where they were given.
+        What else was given, by its name on the wire.
     items : bool, tuple of str, or None
         Which attributes; None means all if there are any.
+    taste : Taste, optional
+        The one query, where it is by example.
     """
 
     vectors: FloatArray | None
     rows: tuple[int, ...]
     ids: tuple[str, ...]
     exclude_ids: tuple[str, ...]
+    include_ids: tuple[str, ...]
     parameters: dict[str, Any]
     items: bool | tuple[str, ...] | None
+    taste: Taste | None = None
 
     @classmethod
     def of(
@@ -53,15 +74,26 @@ class Question:
         rows: tuple[int, ...],
         ids: tuple[str, ...],
         vector: str | None,
-        n_neighbors: int | None,
-        radius: float | None,
-        exclude_self: bool,
+        taste: Taste | None = None,
         exclude_ids: tuple[str, ...],
+        include_ids: tuple[str, ...],
         items: bool | None,
         columns: str | None,
+        filter: str | None,
+        skip_unknown_terms: bool,
+        explain: bool,
+        exclude_list: tuple[str, ...],
+        include_list: tuple[str, ...],
+        **given: Any,
     ) -> Question:
         """Make a question of the options of the command."""
-        given = {"n_neighbors": n_neighbors, "radius": radius, "exclude_self": exclude_self or None}
+        given |= {
+            "filter": None if filter is None else _object(filter),
+            "unknown_terms": "skip" if skip_unknown_terms else None,
+            "explain": explain or None,
+            "exclude_list": list(exclude_list) or None,
+            "include_list": list(include_list) or None,
+        }
         vectors = None
         if source is not None:
             vectors = read_vectors(source)
@@ -73,6 +105,8 @@ class Question:
             rows=rows,
             ids=ids,
             exclude_ids=exclude_ids,
+            include_ids=include_ids,
+            taste=taste,
             parameters={name: value for name, value in given.items() if value is not None},
             items=names or items,
         )
@@ -85,15 +119,28 @@ class Question:
             return f"row {self.rows[number]}"
         return f"query {number}"
 
-    def body(self, ids: Sequence[str | int], exclude_ids: Sequence[str | int]) -> bytes:
-        """Return the request in JSON; `ids` are the queries where there are no vectors."""
+    def body(self, ids: Sequence[str | int], typed: Callable[[Sequence[str]], list[Any]]) -> bytes:
+        """Return the request in JSON.
+
+        Parameters
+        ----------
+        ids : sequence of str or int
+            The queries, where there are neither vectors nor a taste.
+        typed : callable
+            Makes ids of what was typed.
+        """
         document: dict[str, Any] = {"parameters": dict(self.parameters)}
-        if self.vectors is None:
+        if self.taste is not None:
+            document["like"] = typed(self.taste.like)
+            document["dislike"] = typed(self.taste.dislike)
+            document["terms"] = list(self.taste.terms)
+        elif self.vectors is None:
             document["ids"] = list(ids)
         else:
             document["instances"] = self.vectors.tolist()
-        if exclude_ids:
-            document["parameters"]["exclude_ids"] = list(exclude_ids)
+        for name, named in (("exclude_ids", self.exclude_ids), ("include_ids", self.include_ids)):
+            if named:
+                document["parameters"][name] = typed(named)
         if self.items:
             document["parameters"]["include_items"] = self.items
         return json.dumps(document).encode()
@@ -119,11 +166,14 @@ def ask_artifact(path: str, question: Question) -> Predictions:
     catalog = model.catalog
     if question.items is None:
         question = replace(question, items=catalog.has_items)
-    ids: Sequence[str | int] = _typed(question.ids, catalog)
+
+    def typed(ids: Sequence[str]) -> list[str | int]:
+        return _typed(ids, catalog)
+
+    ids: Sequence[str | int] = typed(question.ids)
     if question.rows:
         ids = catalog.ids_of(question.rows)
-    body = question.body(ids, _typed(question.exclude_ids, catalog))
-    reply = model.invoke(body, _JSON, _JSON)
+    reply = model.invoke(question.body(ids, typed), _JSON, _JSON)
     predictions: Predictions = json.loads(reply.body)["predictions"]
     return predictions
 
@@ -166,7 +216,9 @@ class _Attempt:
 
 def _attempts(question: Question) -> Iterator[_Attempt]:
     """Yield what may be meant, the likeliest first: integer ids, and attributes if any."""
-    ids = (*question.ids, *question.exclude_ids)
+    ids = (*question.ids, *question.exclude_ids, *question.include_ids)
+    if question.taste is not None:
+        ids += question.taste.like + question.taste.dislike
     kinds = (True, False) if ids and all(_INTEGER.fullmatch(one) for one in ids) else (False,)
     wanted = (True, False) if question.items is None else (question.items,)
     for as_integers in kinds:
@@ -177,12 +229,20 @@ def _attempts(question: Question) -> Iterator[_Attempt]:
 def _asked(client: Client, attempt: _Attempt) -> Predictions:
     question = attempt.question
     kind: type[int] | type[str] = int if attempt.as_integers else str
+    wanted = cast("Wanted", {**question.parameters, "include_items": attempt.items})
+    wanted["exclude_ids"] = [kind(one) for one in question.exclude_ids]
+    if question.include_ids:
+        wanted["include_ids"] = [kind(one) for one in question.include_ids]
+    if question.taste is not None:
+        taste = question.taste
+        like, dislike = ([kind(one) for one in ids] for ids in (taste.like, taste.dislike))
+        return [
+            _prediction(client.recommend(like=like, dislike=dislike, terms=taste.terms, **wanted))
+        ]
     found = client.query(
         ids=[kind(one) for one in question.ids] if question.vectors is None else None,
         vectors=question.vectors,
-        exclude_ids=[kind(one) for one in question.exclude_ids],
-        include_items=attempt.items,
-        **question.parameters,
+        **wanted,
     )
     return [_prediction(one) for one in found]
 
@@ -198,7 +258,22 @@ def _prediction(neighbors: Neighbors) -> dict[str, Any]:
         one["items"] = neighbors.items
     if neighbors.reason is not None:
         one |= {"n_found": len(neighbors), "reason": neighbors.reason}
+    if neighbors.detail is not None:
+        one["detail"] = neighbors.detail
+    if neighbors.explanations is not None:
+        one["explanations"] = neighbors.explanations
     return one
+
+
+def _object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ParameterRefused(
+            "parameter-type",
+            f"Expected --filter to be JSON, got {text[:60]!r}.",
+            hint="""Write it as '{"price": {"lt": 30}}'.""",
+        ) from error
 
 
 def _typed(ids: Sequence[str], catalog: Catalog) -> list[str | int]:

@@ -14,6 +14,7 @@ from kneighbors.server.settings import Settings
 _EPILOG = """\b
 Examples:
   kneighbors serve M
+  kneighbors serve M --explorer
   kneighbors serve model.tar.gz --host 0.0.0.0 --port 9000 --workers 4
   curl http://127.0.0.1:8080/ping
   curl http://127.0.0.1:8080/invocations -H 'Content-Type: application/json' \\
@@ -30,6 +31,8 @@ a port that cannot be had.
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
 #: What a person sets; the rest comes after it, in the order of the settings.
 _FIRST = ("host", "port", "workers")
+#: What is off unless its option is there.
+_FLAGS = ("explorer",)
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,6 +46,10 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _option(setting: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     about = setting.metadata
+    if setting.name in _FLAGS:
+        return click.option(
+            f"--{setting.name}", flag_value="true", help=f"{about['help']} [{about['variable']}]"
+        )
     unit = f" {about['unit']}" if about["unit"] else ""
     return click.option(
         f"--{setting.name.replace('_', '-')}",

@@ -64,6 +64,41 @@ def _dashes(token: str) -> str:
     "--ids", metavar="FILE", help="Ids by row: .npy, .txt (one a line), .csv or .parquet."
 )
 @click.option("--items", metavar="FILE", help="Attributes by row: .csv or .parquet.")
+@click.option(
+    "--vocabulary",
+    metavar="FILE",
+    help="Terms that can be queries: a column 'term', their vectors, and if there are such, "
+    "columns 'weight' and 'synonyms'.",
+)
+@click.option(
+    "--list",
+    "--lists",
+    "lists",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A list of ids that requests may name, read as --ids is; may be given several times.",
+)
+@click.option(
+    "--algorithm",
+    metavar="NAME",
+    help="auto (default: exact, unless one of the next two asks for less), exact or hnsw.",
+)
+@click.option(
+    "--target-recall",
+    metavar="R",
+    help="Take the cheapest search that finds this share of the neighbours, such as 0.99.",
+)
+@click.option(
+    "--latency-ms", metavar="MS", help="With auto: take a graph where exact search takes longer."
+)
+@click.option(
+    "--sample-queries",
+    metavar="PATH_OR_S3",
+    help="Vectors such as users send, to measure on; rows are held out otherwise.",
+)
+@click.option("--hnsw-m", metavar="N", help="Links of a node of the graph; 32 by default.")
+@click.option("--hnsw-ef-construction", metavar="N", help="Width of its building; 100 by default.")
+@click.option("--hnsw-ef-search", metavar="N", help="Width of a search; 64 by default.")
 @click.option("--seed", metavar="N", help="Seed of what the fit samples; 0 by default.")
 @click.option(
     "--overwrite",
@@ -89,6 +124,7 @@ def command(as_json: bool, no_progress: bool, **options: Any) -> None:
     """
     from kneighbors.sagemaker.training import TrainingSettings, train_host
 
+    options["lists"] = options["lists"] or None
     settings = TrainingSettings.resolve(options, os.environ)
     with progress_bars(wanted=not no_progress, lines=not as_json) as progress:
         report = train_host(settings, progress, remark)

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from kneighbors.client.client import Client
 from kneighbors.client.connection import ServiceAnswerError
-from kneighbors.client.wire import Neighbors
+from kneighbors.recommend import Neighbors
 
 __all__ = ["Client", "Neighbors", "ServiceAnswerError"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 
@@ -14,20 +14,23 @@ from kneighbors.client.wire import (
     Arrays,
     Float64Array,
     Id,
-    Neighbors,
     RowArray,
     as_queries,
     attributes,
+    parameters,
     plain,
     read_arrays,
     read_predictions,
     stacked,
+    wish,
 )
 from kneighbors.errors import ParameterRefused
 from kneighbors.formats import JSON, NPY
 from kneighbors.formats.attributes import MAX_LENGTH
 from kneighbors.formats.json import dump
 from kneighbors.formats.npy import write_array
+from kneighbors.recommend import Neighbors, Wanted
+from kneighbors.recommend.arguments import Likes
 from kneighbors.sagemaker.aws import Access
 from kneighbors.search.rows import FloatArray
 
@@ -214,11 +217,7 @@ class Client:
         *,
         ids: Sequence[Id] | None = None,
         vectors: Any = None,
-        n_neighbors: int | None = None,
-        radius: float | None = None,
-        exclude_self: bool = False,
-        exclude_ids: Sequence[Id] = (),
-        include_items: bool | Sequence[str] = False,
+        **wanted: Unpack[Wanted],
     ) -> list[Neighbors]:
         """Return the neighbours of rows or of vectors, with their ids and, if wanted, attributes.
 
@@ -227,16 +226,10 @@ class Client:
         ids : sequence of str or int, optional
             Rows of the corpus that are the queries; either these or `vectors`.
         vectors : array-like of shape (n_queries, n_features) or (n_features,), optional
-        n_neighbors : int, optional
-            By default what the server was set to; with `radius` alone, as many as there are.
-        radius : float, optional
-            Largest distance of an answer.
-        exclude_self : bool, default=False
-            Whether a query by id leaves out that very row.
-        exclude_ids : sequence of str or int, default=()
-            Ids that are no answers.
-        include_items : bool or sequence of str, default=False
-            Whether the attributes come with the answers, or which of them.
+        **wanted
+            ``n_neighbors`` (by default what the server was set to; with `radius` alone, as many as
+            there are), ``radius``, ``exclude_self``, ``exclude_ids``, ``include_items``,
+            ``filter``, ``diversity`` and the others of `kneighbors.recommend.Wanted`.
 
         Returns
         -------
@@ -252,30 +245,52 @@ class Client:
         """
         if (ids is None) == (vectors is None):
             raise ParameterRefused("query-conflict", "Expected either ids or vectors.")
-        parameters: dict[str, Any] = {}
-        if n_neighbors is not None:
-            parameters["n_neighbors"] = int(n_neighbors)
-        if radius is not None:
-            parameters["radius"] = float(radius)
-        if exclude_self:
-            parameters["exclude_self"] = True
-        if len(exclude_ids):
-            parameters["exclude_ids"] = plain(exclude_ids)
-        if include_items is not False:
-            parameters["include_items"] = include_items is True or list(include_items)
+        said, n_neighbors = parameters(wanted), wanted.get("n_neighbors")
         if ids is not None:
             queries = plain(ids)
             longest = max((len(dump(one)) for one in queries), default=0) + 1
             return self._in_parts(
-                queries, longest, n_neighbors, lambda part: self._ask("ids", part, parameters)
+                queries, longest, n_neighbors, lambda part: self._ask("ids", part, said)
             )
         matrix, _ = as_queries(vectors)
         return self._in_parts(
             matrix,
             matrix.shape[1] * _JSON_NUMBER_BYTES,
             n_neighbors,
-            lambda part: self._ask("instances", part.tolist(), parameters),
+            lambda part: self._ask("instances", part.tolist(), said),
         )
+
+    def recommend(
+        self,
+        *,
+        like: Likes = (),
+        dislike: Likes = (),
+        terms: Sequence[str] = (),
+        **wanted: Unpack[Wanted],
+    ) -> Neighbors:
+        """Return what somebody may like who likes these, as `kneighbors.Recommender` does.
+
+        Parameters
+        ----------
+        like, dislike : sequence or mapping
+            Ids, vectors, or pairs of one of them and its weight; or a mapping of ids to weights.
+        terms : sequence of str
+            Words of the server's vocabulary; together they are one more like.
+        **wanted
+            As `kneighbors.recommend.Wanted` has it.
+
+        Returns
+        -------
+        Neighbors
+
+        Raises
+        ------
+        ParameterRefused, BodyRefused, ArrayRefused
+            For what no server would take; nothing was sent then.
+        ServiceError
+            As `kneighbors`.
+        """
+        return self._ask("instances", [wish(like, dislike, terms)], parameters(wanted))[0]
 
     def ping(self) -> bool:
         """Tell whether the service is up and ready; False also where nothing can be reached."""

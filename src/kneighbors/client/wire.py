@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,11 @@ from numpy.typing import NDArray
 
 from kneighbors.client.connection import HttpAnswer
 from kneighbors.errors import ArrayRefused, BodyRefused, ParameterRefused, ServiceError
+from kneighbors.formats import Example, Limits
 from kneighbors.formats.npy import read_array
+from kneighbors.recommend import Neighbors, Wanted
+from kneighbors.recommend.arguments import Likes, wish_of
+from kneighbors.recommend.arguments import plain as plain_value
 from kneighbors.search.gate import check_queries
 from kneighbors.search.rows import FloatArray
 
@@ -21,32 +24,7 @@ RowArray = NDArray[np.int64]
 Arrays = tuple[Float64Array, RowArray]
 Id = str | int
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Neighbors:
-    """The neighbours of one query, nearest first.
-
-    Parameters
-    ----------
-    distances : ndarray of shape (n_found,), dtype float64
-    indices : ndarray of shape (n_found,), dtype int64
-        Rows of the corpus.
-    ids : list of str or int
-        The same by their ids.
-    items : list of dict, optional
-        Their attributes, if they were asked for.
-    reason : str, optional
-        Why there are fewer than asked for: ``"excluded"`` or ``"radius"``; None if there are not.
-    """
-
-    distances: Float64Array
-    indices: RowArray
-    ids: list[Id]
-    items: list[dict[str, Any]] | None = None
-    reason: str | None = None
-
-    def __len__(self) -> int:
-        return len(self.distances)
+_IDS = frozenset({"exclude_ids", "include_ids"})
 
 
 def as_queries(Q: Any) -> tuple[FloatArray, bool]:
@@ -89,6 +67,48 @@ def plain(ids: Sequence[Id]) -> list[Any]:
         raise ParameterRefused("ids-type", f"Expected a sequence of ids, got the text {ids!r}.")
     values: list[Any] = list(ids)
     return [int(one) if isinstance(one, np.integer) else one for one in values]
+
+
+def parameters(wanted: Wanted) -> dict[str, Any]:
+    """Return what is asked of a query as JSON has it; what says nothing is left away.
+
+    Raises
+    ------
+    ParameterRefused
+        As `plain`.
+    """
+    said: dict[str, Any] = {}
+    for name, value in wanted.items():
+        if name in _IDS and value is not None:
+            value = plain(value)  # type: ignore[arg-type]
+        value = plain_value(value)
+        if value is not None and value is not False and value != []:
+            said[name] = value
+    if wanted.get("exclude_self") is False:  # by example, that is something to say
+        said["exclude_self"] = False
+    if wanted.get("include_ids") is not None:  # none at all, too
+        said.setdefault("include_ids", [])
+    return said
+
+
+def wish(like: Likes, dislike: Likes, terms: Sequence[str]) -> dict[str, Any]:
+    """Return a query by example as JSON has it.
+
+    Raises
+    ------
+    ParameterRefused, BodyRefused, ArrayRefused
+        For weights, ids and vectors that no server would take.
+    """
+    found = wish_of(like, dislike, (), Limits())
+    fields = {"like": [_example(one) for one in found.like]}
+    return fields | {"dislike": [_example(one) for one in found.dislike], "terms": plain(terms)}
+
+
+def _example(example: Example) -> dict[str, Any]:
+    query = (
+        {"id": example.id} if example.vector is None else {"vector": plain_value(example.vector)}
+    )
+    return query if example.weight == 1.0 else query | {"weight": example.weight}
 
 
 def read_arrays(answer: HttpAnswer, n_queries: int) -> Arrays:
@@ -150,6 +170,8 @@ def _neighbors(one: dict[str, Any]) -> Neighbors:
         list(one["ids"]),
         one.get("items"),
         one.get("reason"),
+        one.get("detail"),
+        one.get("explanations"),
     )
 
 

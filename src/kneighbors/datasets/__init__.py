@@ -6,6 +6,7 @@ made.
 
 from __future__ import annotations
 
+from kneighbors.datasets.interactions import make_interactions
 from kneighbors.datasets.wines import Wines, make_wines
 
-__all__ = ["Wines", "make_wines"]
+__all__ = ["Wines", "make_interactions", "make_wines"]

@@ -177,3 +177,21 @@ GROUPS: Final[dict[str, Group]] = {
 }
 
 TERMS: Final[tuple[str, ...]] = tuple(term for group in GROUPS.values() for term in group.terms)
+
+#: Other words that a taster may use, and the terms that they mean.
+SYNONYMS: Final[dict[str, str]] = {
+    "acidic": "tart",
+    "buttery": "butter",
+    "citrus": "lemon",
+    "effervescent": "fizzy",
+    "full-bodied": "powerful",
+    "grass": "cut grass",
+    "grassy": "cut grass",
+    "high acid": "racy",
+    "lemony": "lemon",
+    "limey": "lime",
+    "minerally": "wet stone",
+    "minty": "mint",
+    "peachy": "white peach",
+    "salty": "sea salt",
+}

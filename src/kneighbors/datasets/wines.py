@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from operator import index
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,8 +15,10 @@ from kneighbors.datasets.embedding import term_vectors as _term_vectors
 from kneighbors.datasets.embedding import term_weights as _term_weights
 from kneighbors.datasets.table import items_of
 from kneighbors.datasets.tasting import taste
-from kneighbors.datasets.vocabulary import TERMS
+from kneighbors.datasets.vocabulary import SYNONYMS, TERMS
+from kneighbors.datasets.whole import whole
 from kneighbors.errors import ItemsRefused, ParameterRefused
+from kneighbors.items.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +53,8 @@ class Wines:
         Each term's vector. Related terms lie together. Read-only.
     idf : ndarray of shape (n_terms,), dtype float32
         Each term's weight: the rarer, the heavier. Read-only.
+    vocabulary : Vocabulary
+        All three as one, with synonyms.
     """
 
     X: FloatArray
@@ -65,6 +69,11 @@ class Wines:
 
     def __repr__(self) -> str:
         return f"<Wines: {len(self):,} wines, {N_FEATURES} dimensions, {len(self.terms)} terms>"
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The terms with their vectors, weights and some synonyms, to be saved with an index."""
+        return Vocabulary(self.terms, self.term_vectors, self.idf, SYNONYMS)
 
     def embed(self, terms: Iterable[str]) -> FloatArray:
         """Turn tasting terms into a query vector, as the wines' own vectors are made.
@@ -142,8 +151,8 @@ def make_wines(n: int = 180_000, seed: int = 0) -> Wines:
     >>> wines.items.column_names
     ['name', 'variety', 'country', 'price', 'points', 'terms']
     """
-    n = _whole("n", n, 1, _MOST_WINES)
-    seed = _whole("seed", seed, 0, _SEEDS - 1)
+    n = whole("n", n, 1, _MOST_WINES)
+    seed = whole("seed", seed, 0, _SEEDS - 1)
     import pyarrow as pa
 
     X = np.empty((n, N_FEATURES), np.float32)
@@ -154,23 +163,6 @@ def make_wines(n: int = 180_000, seed: int = 0) -> Wines:
         tables.append(items_of(tasted))
     ids = [f"wine-{row:07d}" for row in range(n)]
     return Wines(X=X, ids=ids, items=pa.concat_tables(tables).combine_chunks())
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    try:
-        number = None if isinstance(value, bool) else index(value)
-    except TypeError:
-        number = None
-    if number is None:
-        raise ParameterRefused(
-            "parameter-type",
-            f"Expected a whole number for {name}, got {value!r} of type {type(value).__name__}.",
-        )
-    if not low <= number <= high:
-        raise ParameterRefused(
-            "parameter-range", f"Expected {name} from {low:,} to {high:,}, got {number:,}."
-        )
-    return number
 
 
 def _listed(terms: Any) -> list[Any]:

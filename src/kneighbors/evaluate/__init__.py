@@ -7,10 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kneighbors.evaluate.index_recall_report import IndexRecall, index_recall
+    from kneighbors.evaluate.interactions import Columns, Interactions, read_interactions
+    from kneighbors.evaluate.recommendations import Evaluation, evaluate_interactions
+    from kneighbors.evaluate.tuning import trade_off
 
-__all__ = ["IndexRecall", "index_recall"]
+__all__ = [
+    "Columns",
+    "Evaluation",
+    "IndexRecall",
+    "Interactions",
+    "evaluate_interactions",
+    "index_recall",
+    "read_interactions",
+    "trade_off",
+]
 
-_HOME_OF = {"IndexRecall": "index_recall_report", "index_recall": "index_recall_report"}
+_HOME_OF = {
+    "Columns": "interactions",
+    "Evaluation": "recommendations",
+    "IndexRecall": "index_recall_report",
+    "Interactions": "interactions",
+    "evaluate_interactions": "recommendations",
+    "index_recall": "index_recall_report",
+    "read_interactions": "interactions",
+    "trade_off": "tuning",
+}
 
 
 def __getattr__(name: str) -> Any:

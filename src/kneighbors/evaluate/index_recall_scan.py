@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kneighbors.search.metrics import METRICS, Float64Array
+from kneighbors.search.metrics import METRICS, Float64Array, lengths
 from kneighbors.search.progress import Progress
 from kneighbors.search.rows import FloatArray, RowArray, Rows
 from kneighbors.search.topk import Best
@@ -63,7 +63,7 @@ class _Pass:
         self.rows = rows
         self.metric = METRICS[metric]
         self.Q = self.metric.prepare(Q)
-        self.lengths = np.linalg.norm(self.Q, axis=1)
+        self.lengths = lengths(self.Q)
         self.exclude = exclude
         self.nearest = np.full((len(Q), n_neighbors), np.inf)
         self.kept: list[tuple[RowArray, RowArray, Float64Array]] = []
@@ -72,7 +72,7 @@ class _Pass:
         """Keep the pairs of a query and a row out of these that may be among the nearest."""
         V = self.metric.prepare(self.rows.slice(first, last))
         with np.errstate(over="ignore", invalid="ignore"):
-            norms = np.linalg.norm(V, axis=1)
+            norms = lengths(V)
             products = self.Q @ V.T
             gaps = -products
             if self.metric.name != "inner_product":

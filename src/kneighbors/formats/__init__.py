@@ -23,12 +23,13 @@ from kneighbors.formats.registry import (
     encode,
     source_of,
 )
-from kneighbors.formats.request import Parameters, Request
+from kneighbors.formats.request import Example, Parameters, Request, Wish
 
 __all__ = [
     "Accepted",
     "Answer",
     "CSV",
+    "Example",
     "JSON",
     "JSONLINES",
     "Limits",
@@ -36,6 +37,7 @@ __all__ = [
     "NPY",
     "Parameters",
     "Request",
+    "Wish",
     "decode",
     "encode",
     "negotiate",

@@ -31,8 +31,14 @@ class Answer:
     items : list of list of dict, optional
         Their attributes, if they were asked for.
     reasons : list of (str or None), optional
-        Why a query has fewer neighbours than it asked for: ``"excluded"``, ``"radius"``; None
-        where it has them all.
+        Why a query has fewer neighbours than it asked for, such as ``"excluded"``; None where it
+        has them all.
+    details : list of (str or None), optional
+        A sentence more about that.
+    explanations : list of list of dict, optional
+        For each neighbour, the like that it is nearest to, if that was asked for.
+    approximate : bool, default=False
+        Whether nearer rows may have been missed.
     single : bool, default=False
         Whether there was a lone vector rather than a batch of one.
     shape : {"array", "object"}, default="array"
@@ -44,6 +50,9 @@ class Answer:
     ids: list[list[Id]] | None = None
     items: list[list[dict[str, Any]]] | None = None
     reasons: list[str | None] | None = None
+    details: list[str | None] | None = None
+    explanations: list[list[dict[str, Any]]] | None = None
+    approximate: bool = False
     single: bool = False
     shape: Shape = "array"
 

@@ -10,6 +10,7 @@ prefix ``kneighbors.``, which nobody else has a reason to write.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -67,7 +68,7 @@ def read_attributes(header: str | None, limits: Limits) -> dict[str, Any]:
             "attributes-malformed", f"Expected visible ASCII characters in {_PLACE}."
         )
     values: dict[str, Any] = {}
-    as_text = False
+    as_text = set()
     for part in header.split(";"):
         written, equals, text = part.partition("=")
         name = _own_name(written.strip()) if equals else None
@@ -79,10 +80,11 @@ def read_attributes(header: str | None, limits: Limits) -> dict[str, Any]:
             )
         text = text.strip()
         values[name] = _READERS[ALIASES.get(name, name)](name, text)
-        as_text = as_text or (name == "exclude_ids" and not text.startswith("["))
+        if name in _IDS and not text.startswith("["):
+            as_text.add(name)
     given = read_parameters(values.items(), _PLACE, limits)
     if as_text:
-        given["exclude_ids_are_text"] = True
+        given["ids_are_text"] = frozenset(as_text)
     return given
 
 
@@ -144,13 +146,40 @@ def _flag_or_list(name: str, text: str) -> Any:
     return _FLAGS[text] if text in _FLAGS else _list(name, text)
 
 
-_READERS = {
+def _words(name: str, text: str) -> Any:
+    return _list(name, text) or text
+
+
+def _word(name: str, text: str) -> str:
+    return _unquote(name, text)
+
+
+def _object(name: str, text: str) -> Any:
+    return parse(text, place=f"{_PLACE}, {name}, ")
+
+
+_IDS = frozenset({"exclude_ids", "include_ids"})
+_READERS: Mapping[str, Callable[[str, str], Any]] = {
     "n_neighbors": _integer,
     "radius": _number,
     "exclude_self": _flag,
     "exclude_ids": _list,
     "include_items": _flag_or_list,
+    "min_distance": _number,
+    "include_ids": _list,
+    "exclude_list": _words,
+    "include_list": _words,
+    "filter": _object,
+    "diversity": _number,
+    "group_by": _word,
+    "max_per_group": _integer,
+    "fold_within": _number,
+    "strategy": _word,
+    "unknown_terms": _word,
+    "explain": _flag,
 }
+#: Whose refusals have a code of their own, from before there were others.
+_OWN_CODES = frozenset({"n_neighbors", "radius", "exclude_self", "exclude_ids", "include_items"})
 
 
 def _unquote(name: str, text: str) -> str:
@@ -169,8 +198,10 @@ def _unquote(name: str, text: str) -> str:
 
 
 def _wrong_type(name: str, expected: str, text: str) -> ParameterRefused:
+    known = ALIASES.get(name, name)
+    code = f"{known.replace('_', '-')}-type" if known in _OWN_CODES else "parameter-type"
     return ParameterRefused(
-        f"{ALIASES.get(name, name).replace('_', '-')}-type",
+        code,
         f"Expected {name} to be {expected}, got {shown(text)}.",
         where=_PLACE,
     )

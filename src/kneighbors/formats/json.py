@@ -6,6 +6,7 @@
     [[0.1, 0.2], [0.3, 0.4]]                    ->  [[[d, d], [d, d]], [[i, i], [i, i]]]
     {"instances": [[0.1, 0.2]], "k": 5}         ->  {"predictions": [{"distances": ...}]}
     {"ids": ["a"], "parameters": {"k": 5}}      ->  the same
+    {"like": ["a"], "dislike": ["b"], "k": 5}   ->  the same
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from kneighbors.formats.records import (
 from kneighbors.formats.request import Payload
 from kneighbors.formats.strictjson import Oddity, parse
 from kneighbors.formats.text import decode_text, did_you_mean, shown
+from kneighbors.formats.wishes import WISH_FIELDS, read_queries, read_wish
 
 _QUERY_FIELDS = ("instances", "ids", *RECORD_FIELDS)
-_FIELDS = (*_QUERY_FIELDS, *NAMES, "parameters")
+_FIELDS = (*_QUERY_FIELDS, *WISH_FIELDS, *NAMES, "parameters")
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
@@ -97,10 +99,15 @@ def _read_object(fields: dict[str, Any], limits: Limits) -> Payload:
             )
     given = _read_parameters(fields, limits)
     present = [name for name in _QUERY_FIELDS if name in fields]
-    if len(present) != 1:
+    wished = {name: fields[name] for name in WISH_FIELDS if name in fields}
+    if wished and not present:
+        wish = read_wish(wished, "$", limits)
+        return Payload(wishes=[wish], single=True, shape="object", given=given)
+    if len(present) != 1 or wished:
+        present += wished
         raise BodyRefused(
             "body-field-conflict" if present else "body-field-missing",
-            f"Expected one of the fields {', '.join(_QUERY_FIELDS)}, got "
+            f"Expected one of the fields {', '.join((*_QUERY_FIELDS, *WISH_FIELDS))}, got "
             f"{' and '.join(present) or 'none'}.",
             where="$",
         )
@@ -129,8 +136,8 @@ def _read_object(fields: dict[str, Any], limits: Limits) -> Payload:
             hint='Put one vector into a list of its own: {"instances": [[...]]}.',
         )
     _check_rows(values, path, limits)
-    vectors, ids = read_records(values, lambda number: f"{path}[{number}]", limits)
-    return Payload(vectors=vectors, ids=ids, shape="object", given=given)
+    queries = read_queries(values, lambda number: f"{path}[{number}]", limits)
+    return Payload(*queries, shape="object", given=given)
 
 
 def _read_parameters(fields: dict[str, Any], limits: Limits) -> dict[str, Any]:
@@ -176,7 +183,8 @@ def encode(answer: Answer, parameters: dict[str, str]) -> bytes:
 def predictions(answer: Answer) -> list[dict[str, Any]]:
     """Return one object for each query.
 
-    ``n_found`` and ``reason`` are there where a query has fewer neighbours than it asked for.
+    ``approximate`` is there, and true, where nearer rows may have been missed; ``n_found`` and
+    ``reason`` are there where a query has fewer neighbours than it asked for.
     """
     found: list[dict[str, Any]] = []
     distances, indices = _lists(answer.distances), _lists(answer.indices)
@@ -185,9 +193,15 @@ def predictions(answer: Answer) -> list[dict[str, Any]]:
         one["ids"] = indices[number] if answer.ids is None else answer.ids[number]
         if answer.items is not None:
             one["items"] = answer.items[number]
+        if answer.approximate:
+            one["approximate"] = True
         if answer.reasons is not None and answer.reasons[number] is not None:
             one["n_found"] = len(distances[number])
             one["reason"] = answer.reasons[number]
+            if answer.details is not None and answer.details[number] is not None:
+                one["detail"] = answer.details[number]
+        if answer.explanations is not None:
+            one["explanations"] = answer.explanations[number]
         found.append(one)
     return found
 

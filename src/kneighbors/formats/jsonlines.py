@@ -11,10 +11,10 @@ from kneighbors.formats.answer import Answer
 from kneighbors.formats.json import dump, predictions
 from kneighbors.formats.limits import Limits
 from kneighbors.formats.media import MediaType
-from kneighbors.formats.records import read_records
 from kneighbors.formats.request import Payload
 from kneighbors.formats.strictjson import parse
 from kneighbors.formats.text import decode_text
+from kneighbors.formats.wishes import read_queries
 
 
 def split_lines(text: str, limits: Limits) -> list[str]:
@@ -63,8 +63,8 @@ def decode(body: bytes, media: MediaType, limits: Limits) -> Payload:
                 where=f"line {number}",
             )
         records.append(parse(line, place=f"line {number}, "))
-    vectors, ids = read_records(records, lambda number: f"line {number + 1}, $", limits)
-    return Payload(vectors=vectors, ids=ids, shape="object")
+    queries = read_queries(records, lambda number: f"line {number + 1}, $", limits)
+    return Payload(*queries, shape="object")
 
 
 def encode(answer: Answer, parameters: dict[str, str]) -> bytes:

@@ -20,7 +20,12 @@ class Limits:
     max_neighbors : int, default=10_000
         Neighbours of one query.
     max_ids : int, default=10_000
-        Ids in ``exclude_ids``.
+        Ids in each of ``exclude_ids``, ``include_ids``, ``like`` and ``dislike``.
+    max_compared : int, default=10_000_000
+        Comparisons of candidates with one another, for diversity or folding, over all queries.
+    max_scored : int, default=100
+        Likes and dislikes of one query that are each searched for, by the strategy
+        ``best_score``.
     max_answers : int, default=1_000_000
         Neighbours in one answer, over all its queries; 16 bytes each as ``application/x-npy``,
         about 30 as JSON.
@@ -44,6 +49,8 @@ class Limits:
     max_rows: int = 10_000
     max_neighbors: int = 10_000
     max_ids: int = 10_000
+    max_compared: int = 10_000_000
+    max_scored: int = 100
     max_answers: int = 1_000_000
     max_items: int = 100_000
     max_id_length: int = 1_024

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kneighbors.errors import BodyRefused, ParameterRefused
 from kneighbors.formats.limits import Limits
 from kneighbors.formats.records import read_id
-from kneighbors.formats.request import Id, Parameters
+from kneighbors.formats.request import STRATEGIES, Id, Parameters
 from kneighbors.formats.strictjson import Oddity
 from kneighbors.formats.text import did_you_mean, shown
 
@@ -73,12 +73,123 @@ def check_columns(name: str, value: Any, where: str) -> bool | tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def check_share(name: str, value: Any, where: str) -> float:
+    """Return a number from 0 to 1."""
+    share = check_finite(name, value, where)
+    if not 0 <= share <= 1:
+        raise _out_of_range(name, "from 0 to 1", value, where)
+    return share
+
+
+def check_finite(name: str, value: Any, where: str) -> float:
+    """Return a finite number as a float."""
+    if type(value) not in (int, float):
+        raise _of_type(name, "a number such as 0.5", value, where)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _out_of_range(name, "that is finite", value, where)
+    return number
+
+
+def check_positive(name: str, value: Any, where: str) -> int:
+    """Return a positive integer as it is."""
+    if type(value) is not int:
+        raise _of_type(name, "an integer such as 1", value, where)
+    if value < 1:
+        raise _out_of_range(name, "of at least 1", value, where)
+    return value
+
+
+def check_switch(name: str, value: Any, where: str) -> bool:
+    """Return a truth value."""
+    if type(value) is not bool:
+        raise _of_type(name, "true or false", value, where)
+    return value
+
+
+def check_word(name: str, value: Any, where: str) -> str:
+    """Return a text that is a name of something."""
+    if type(value) is not str or not value:
+        raise _of_type(name, "a name", value, where)
+    return value
+
+
+def check_words(name: str, value: Any, where: str) -> tuple[str, ...]:
+    """Return one name or several as a tuple."""
+    names = value if type(value) is list else [value]
+    if not names or any(type(one) is not str or not one for one in names):
+        raise _of_type(name, "a name or a list of names", value, where)
+    return tuple(dict.fromkeys(names))
+
+
+def check_choice(name: str, value: Any, where: str, known: Sequence[str]) -> str:
+    """Return one of several words."""
+    if type(value) is not str:
+        raise _of_type(name, " or ".join(known), value, where)
+    if value not in known:
+        raise ParameterRefused(
+            "parameter-range",
+            f"Expected {name} to be {' or '.join(known)}, got {shown(value)}.",
+            where=where,
+            hint=did_you_mean(value, known),
+        )
+    return value
+
+
+def check_object(name: str, value: Any, where: str) -> dict[str, Any]:
+    """Return an object as it is; what it may hold is for its reader."""
+    if type(value) is not dict:
+        raise _of_type(name, "an object", value, where)
+    _refuse_oddities(value, where)
+    return value
+
+
+def _refuse_oddities(value: Any, where: str) -> None:
+    """Refuse what is never a value, such as NaN, wherever in `value` it stands."""
+    waiting = [(value, where)]
+    while waiting:
+        one, path = waiting.pop()
+        if isinstance(one, Oddity):
+            one.refuse(path)
+        if type(one) is dict:
+            waiting += [(inner, f"{path}.{name[:60]}") for name, inner in one.items()]
+        elif type(one) is list:
+            waiting += [(inner, f"{path}[{place}]") for place, inner in enumerate(one)]
+        elif type(one) is float and not math.isfinite(one):
+            raise BodyRefused(
+                "body-number", "Expected a number that a float64 holds, got one beyond.", where=path
+            )
+
+
+def _alone(check: Callable[[str, Any, str], Any]) -> Callable[[str, Any, str, Limits], Any]:
+    return lambda name, value, where, limits: check(name, value, where)
+
+
+def _one_of(*known: str) -> Callable[[str, Any, str, Limits], Any]:
+    return lambda name, value, where, limits: check_choice(name, value, where, known)
+
+
 _CHECKS: Mapping[str, Callable[[str, Any, str, Limits], Any]] = {
-    "n_neighbors": lambda name, value, where, limits: check_count(name, value, where),
-    "radius": lambda name, value, where, limits: check_number(name, value, where),
-    "exclude_self": lambda name, value, where, limits: check_flag(name, value, where),
+    "n_neighbors": _alone(check_count),
+    "radius": _alone(check_number),
+    "exclude_self": _alone(check_flag),
     "exclude_ids": check_ids,
-    "include_items": lambda name, value, where, limits: check_columns(name, value, where),
+    "include_items": _alone(check_columns),
+    "min_distance": _alone(check_finite),
+    "include_ids": check_ids,
+    "exclude_list": _alone(check_words),
+    "include_list": _alone(check_words),
+    "filter": _alone(check_object),
+    "diversity": _alone(check_share),
+    "group_by": _alone(check_word),
+    "max_per_group": _alone(check_positive),
+    "fold_within": _alone(check_finite),
+    "strategy": _one_of(*STRATEGIES),
+    "unknown_terms": _one_of("refuse", "skip"),
+    "explain": _alone(check_switch),
 }
 ALIASES = {"k": "n_neighbors"}
 #: Every name that a parameter may be given under.
@@ -161,6 +272,19 @@ def _summary(value: Any) -> str:
 
 def _kebab(name: str) -> str:
     return name.replace("_", "-")
+
+
+def _of_type(name: str, expected: str, value: Any, where: str) -> ParameterRefused:
+    got = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+    return ParameterRefused(
+        "parameter-type", f"Expected {name} to be {expected}, got {got}.", where=where
+    )
+
+
+def _out_of_range(name: str, expected: str, value: Any, where: str) -> ParameterRefused:
+    return ParameterRefused(
+        "parameter-range", f"Expected {name} {expected}, got {shown(value)}.", where=where
+    )
 
 
 def _wrong_type(name: str, expected: str, value: Any, where: str) -> ParameterRefused:

@@ -158,7 +158,9 @@ def decode(
     if custom_attributes:
         header = read_attributes(custom_attributes, limits)
         given = join(given, header, "X-Amzn-SageMaker-Custom-Attributes")
-    return Request(payload.vectors, payload.ids, payload.single, payload.shape, build(given))
+    return Request(
+        payload.vectors, payload.ids, payload.wishes, payload.single, payload.shape, build(given)
+    )
 
 
 def encode(answer: Answer, accepted: Accepted) -> tuple[bytes, str]:

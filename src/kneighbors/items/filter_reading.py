@@ -7,17 +7,15 @@ the attributes; nothing looks at their values.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from kneighbors.errors import ItemsRefused
 from kneighbors.items.conditions import AllOf, AnyOf, Node, Not
-from kneighbors.items.kinds import kind_of
+from kneighbors.items.kinds import Kind
 from kneighbors.items.operators import Attribute, Budget, operation, refused, too_large
 from kneighbors.items.quoting import quoted
 from kneighbors.items.tables import unknown_column
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MAX_DEPTH = 16
 
@@ -28,15 +26,15 @@ _WORDS = ("and", "or", "not")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}", re.ASCII)
 
 
-def read_filter(spec: Any, schema: pa.Schema, where: str) -> Node:
+def read_filter(spec: Any, kinds: Mapping[str, tuple[Kind, str]], where: str) -> Node:
     """Return the conditions of a filter.
 
     Parameters
     ----------
     spec : object
         What a JSON reader returned.
-    schema : pyarrow.Schema
-        Names and types of the attributes.
+    kinds : mapping of str to (Kind, str)
+        Of each attribute what it is, and its type in the schema.
     where : str
         What the filter is called in refusals.
 
@@ -48,14 +46,14 @@ def read_filter(spec: Any, schema: pa.Schema, where: str) -> Node:
     ItemsRefused
         ``items-column-unknown``.
     """
-    return _Reader(schema).read(spec, where, 1)
+    return _Reader(kinds).read(spec, where, 1)
 
 
 class _Reader:
     """Reads one filter."""
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
+    def __init__(self, kinds: Mapping[str, tuple[Kind, str]]) -> None:
+        self._kinds = kinds
         self._budget = Budget()
 
     def read(self, spec: Any, where: str, depth: int, hint: str | None = None) -> Node:
@@ -64,7 +62,8 @@ class _Reader:
         if not isinstance(spec, dict):
             raise refused("filter-type", "an object of conditions", spec, where, hint)
         self._budget.take(where)
-        return AllOf(tuple(self._entry(key, spec[key], where, depth) for key in spec))
+        nodes = tuple(self._entry(key, spec[key], where, depth) for key in spec)
+        return nodes[0] if len(nodes) == 1 else AllOf(nodes)
 
     def _entry(self, key: Any, value: Any, where: str, depth: int) -> Node:
         if not isinstance(key, str):
@@ -80,16 +79,15 @@ class _Reader:
         return AllOf(nodes) if key == "and" else AnyOf(nodes)
 
     def _other_way(self, key: str) -> str | None:
-        if key not in self._schema.names:
+        if key not in self._kinds:
             return None
         return f'The attribute of that name is written "{COLUMN}{key}".'
 
     def _attribute(self, name: str, value: Any, where: str) -> Node:
-        if name not in self._schema.names:
-            error = unknown_column(name, self._schema.names)
+        if name not in self._kinds:
+            error = unknown_column(name, list(self._kinds))
             raise ItemsRefused(error.code, error.message, where=where, hint=error.hint)
-        column = self._schema.field(name).type
-        attribute = Attribute(name, kind_of(column), str(column), self._budget)
+        attribute = Attribute(name, *self._kinds[name], self._budget)
         alone, listed = ("has", "any") if attribute.kind.name == "list" else ("eq", "in")
         if value is None:
             return operation(attribute, "null", True, where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,15 +71,14 @@ class Filter:
         -----
         Looks at no row. At most 200 conditions and 10,000 values, 16 levels deep.
         """
-        schema = catalog.schema
-        if schema is None:
+        if not catalog.has_items:
             raise ItemsRefused(
                 "items-missing",
                 "Expected an index with attributes, got one without.",
                 where=where,
                 hint="Leave the filter away, or train with --items.",
             )
-        return cls(read_filter(spec, schema, where), catalog)
+        return cls(read_filter(spec, catalog.kinds, where), catalog)
 
     def mask(self) -> BoolArray:
         """Return which rows may be answers.
@@ -125,11 +124,10 @@ class Filter:
             return self._of_condition(node)
         if isinstance(node, Not):
             return ~self._bitmap(node.node)
-        bitmap = self._constant(isinstance(node, AllOf))
+        if not node.nodes:
+            return packed(np.full(self._catalog.n_samples, isinstance(node, AllOf)))
         combine = np.bitwise_and if isinstance(node, AllOf) else np.bitwise_or
-        for inner in node.nodes:
-            bitmap = combine(bitmap, self._bitmap(inner))
-        return bitmap
+        return reduce(combine, map(self._bitmap, node.nodes))
 
     def _of_condition(self, condition: Condition) -> Bitmap:
         bitmap = self._of_predicate(condition.predicate)
@@ -144,9 +142,6 @@ class Filter:
             lambda: evaluate(predicate, self._catalog.column(predicate.column)),
             key_bytes=sum(map(sys.getsizeof, values)),
         )
-
-    def _constant(self, value: bool) -> Bitmap:
-        return packed(np.full(self._catalog.n_samples, value))
 
     def __repr__(self) -> str:
         return f"Filter({self._n_matching} of {self._catalog.n_samples} rows)"

@@ -8,7 +8,7 @@ tomorrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,6 +35,9 @@ class Ids(Protocol):
 
     def ids_of(self, rows: RowArray) -> Sequence[str | int]:
         """Return the id of each row."""
+
+    def texts(self) -> Iterable[str]:
+        """Return all ids as text, row by row."""
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to store."""

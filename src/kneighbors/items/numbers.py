@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from kneighbors.errors import ArtifactError, ItemsRefused
 from kneighbors.items.quoting import quoted, rows_named
+from kneighbors.items.slots import build_slots, homes_of, mixed
 from kneighbors.search.rows import RowArray
+
+#: So many ids are found one by one in the time that arrays need for any number of them.
+_FEW = 8
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
@@ -42,26 +46,35 @@ class RowNumbers:
         """Return the rows as ids."""
         return [int(row) for row in rows]
 
+    def texts(self) -> Iterable[str]:
+        """Return all rows as text."""
+        return map(str, range(self._n_samples))
+
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return what must be stored, which is nothing."""
         return {}
 
 
 class IntegerIds:
-    """Unique 64-bit integers, found by binary search over their sorted order.
+    """Unique 64-bit integers, found through a table of slots, or else their sorted order.
 
     Parameters
     ----------
     ids : ndarray of shape (n_samples,), dtype int64
     order : ndarray of shape (n_samples,), dtype int64
         The rows in increasing order of their ids.
+    slots : ndarray of dtype int32 or int64, optional
+        Made by `build_slots`; older artifacts have none.
     """
 
     id_type = "integer"
 
-    def __init__(self, ids: NDArray[np.int64], order: RowArray) -> None:
+    def __init__(
+        self, ids: NDArray[np.int64], order: RowArray, slots: NDArray[Any] | None = None
+    ) -> None:
         self._ids = ids
         self._order = order
+        self._slots = slots
 
     @classmethod
     def build(cls, ids: NDArray[np.int64]) -> IntegerIds:
@@ -74,12 +87,14 @@ class IntegerIds:
             first = doubled[np.argmin(order[doubled + 1])]
             rows = order[ordered == ordered[first]].tolist()
             raise doubled_id(int(ordered[first]), rows, int(doubled.size))
-        return cls(ids, order)
+        hashes = mixed(ids)
+        by_hash = np.argsort(hashes)
+        return cls(ids, order, build_slots(hashes[by_hash], by_hash))
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, NDArray[Any]]) -> IntegerIds:
         """Take back what `parts` returned."""
-        return cls(parts["ids"], parts["ids-order"])
+        return cls(parts["ids"], parts["ids-order"], parts.get("ids-slots"))
 
     def __len__(self) -> int:
         return int(self._ids.size)
@@ -90,31 +105,65 @@ class IntegerIds:
         # What 64 bits do not hold is no id; the nearest that they hold stands in for it.
         wanted = np.array([min(max(v, _SMALLEST), _LARGEST) for v in values], dtype=np.int64)
         try:
-            places = np.searchsorted(self._ids, wanted, sorter=self._order)
-            rows = np.asarray(self._order[np.minimum(places, len(self) - 1)])
-            found = self._ids[rows]
+            rows = self._sorted(wanted) if self._slots is None else self._in_slots(wanted)
+            too_wide = [not _SMALLEST <= value <= _LARGEST for value in values]
+            (wrong,) = np.nonzero((rows < 0) | np.array(too_wide, dtype=np.bool_))
+            near = self._beside(wanted[wrong[0]]) if wrong.size else []
         except (ValueError, IndexError) as error:
             raise ArtifactError(
                 "artifact-invalid",
                 "Expected arrays that a catalogue wrote, got others.",
                 where="the order of the ids",
             ) from error
-        too_wide = [not _SMALLEST <= value <= _LARGEST for value in values]
-        (wrong,) = np.nonzero((found != wanted) | np.array(too_wide, dtype=np.bool_))
         if wrong.size:
-            place = int(places[wrong[0]])
-            near = self._order[max(place - 1, 0) : place + 1]
-            raise unknown_id(values[int(wrong[0])], wrong.tolist(), self.ids_of(near))
+            raise unknown_id(values[int(wrong[0])], wrong.tolist(), near)
         return rows
+
+    def _in_slots(self, wanted: NDArray[np.int64]) -> RowArray:
+        """Return the row of each number, or -1."""
+        slots = np.asarray(self._slots)
+        rows = np.full(len(wanted), -1, dtype=np.int64)
+        places = homes_of(mixed(wanted), slots)
+        if len(wanted) <= _FEW:
+            for at, (value, place) in enumerate(zip(wanted, places.tolist(), strict=True)):
+                while (row := int(slots[place])) >= 0 and self._ids[row] != value:
+                    place += 1
+                rows[at] = row
+            return rows
+        pending = np.arange(len(wanted))
+        while pending.size:
+            candidates = slots[places[pending]].astype(np.int64)
+            full = candidates >= 0
+            pending, candidates = pending[full], candidates[full]
+            found = self._ids[candidates] == wanted[pending]
+            rows[pending[found]] = candidates[found]
+            pending = pending[~found]
+            places[pending] += 1
+        return rows
+
+    def _sorted(self, wanted: NDArray[np.int64]) -> RowArray:
+        places = np.searchsorted(self._ids, wanted, sorter=self._order)
+        rows = np.asarray(self._order[np.minimum(places, len(self) - 1)])
+        return np.where(self._ids[rows] == wanted, rows, -1)
+
+    def _beside(self, wanted: np.int64) -> list[int]:
+        """Return the numbers before and after one that is unknown."""
+        place = int(np.searchsorted(self._ids, wanted, sorter=self._order))
+        return self.ids_of(self._order[max(place - 1, 0) : place + 1])
 
     def ids_of(self, rows: RowArray) -> list[int]:
         """Return the ids of rows as Python integers."""
         values: list[int] = self._ids[rows].tolist()
         return values
 
+    def texts(self) -> Iterable[str]:
+        """Return all ids as text, row by row."""
+        return map(str, self._ids.tolist())
+
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to store."""
-        return {"ids": self._ids, "ids-order": self._order}
+        slots = {} if self._slots is None else {"ids-slots": self._slots}
+        return {"ids": self._ids, "ids-order": self._order, **slots}
 
 
 def whole_numbers(ids: Sequence[Any], expected: str) -> list[int]:

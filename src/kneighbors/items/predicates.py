@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -208,8 +207,8 @@ def _decimals(predicate: OneOf | Between, chunk: pa.Array) -> BoolArray:
     largest = 10**kind.precision - 1
 
     def scalar(unscaled: int) -> pa.Scalar:
-        sign, digits = int(unscaled < 0), tuple(map(int, str(abs(unscaled))))
-        return pa.scalar(Decimal((sign, digits, -kind.scale)), kind)
+        stored = unscaled.to_bytes(kind.byte_width, "little", signed=True)
+        return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(stored)])[0]
 
     mask = np.zeros(len(chunk), dtype=np.bool_)
     if isinstance(predicate, OneOf):
@@ -228,25 +227,25 @@ def _decimals(predicate: OneOf | Between, chunk: pa.Array) -> BoolArray:
 
 
 def _texts(predicate: OneOf | Between | Prefix, chunk: pa.Array) -> BoolArray:
-    import pyarrow as pa
     import pyarrow.compute as pc
 
+    # Scalars come from arrays of our own: pa.scalar would import pandas, if there is one.
     kind = chunk.type
     if isinstance(predicate, Prefix):
         return booleans_of(pc.starts_with(chunk, predicate.text))
     if isinstance(predicate, OneOf):
         words = [value for value in predicate.values if isinstance(value, str)]
         if len(words) == 1:
-            return booleans_of(pc.equal(chunk, pa.scalar(words[0], kind)))
+            return booleans_of(pc.equal(chunk, text_array(words, kind)[0]))
         return booleans_of(pc.is_in(chunk, text_array(words, kind)))
     mask = np.ones(len(chunk), dtype=np.bool_)
     # UTF-8 sorts as its code points do.
     if predicate.low is not None:
         compare = pc.greater if predicate.low_open else pc.greater_equal
-        mask &= booleans_of(compare(chunk, pa.scalar(predicate.low, kind)))
+        mask &= booleans_of(compare(chunk, text_array([str(predicate.low)], kind)[0]))
     if predicate.high is not None:
         compare = pc.less if predicate.high_open else pc.less_equal
-        mask &= booleans_of(compare(chunk, pa.scalar(predicate.high, kind)))
+        mask &= booleans_of(compare(chunk, text_array([str(predicate.high)], kind)[0]))
     return mask
 
 

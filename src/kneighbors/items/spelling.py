@@ -55,7 +55,7 @@ def nearest(word: str, find: Find, sample: Sequence[str], most: int = 3) -> list
     short = [known for known in sample[:SAMPLE] if len(known) <= 2 * _LONGEST]
     found = list(find(list(_variants(word[: 2 * _LONGEST]))))
     if len(word) <= _LONGEST_EDITED:
-        found += find(list(_edits(word, _letters(short))))
+        found += find(list(edits(word, letters_of(short))))
     if len(found) < most:
         found += get_close_matches(word[:_LONGEST], short, n=most)
     return list(dict.fromkeys(found))[:most]
@@ -68,13 +68,13 @@ def _variants(word: str) -> Iterator[str]:
         yield unicodedata.normalize(form, word)
 
 
-def _letters(words: Sequence[str]) -> str:
-    """Return the characters that known words are made of, the most frequent first."""
+def letters_of(words: Sequence[str]) -> str:
+    """Return the 30 characters that known words are made of, the most frequent first."""
     counts = Counter(letter for word in words for letter in word)
     return "".join(letter for letter, _ in counts.most_common(_ALPHABET))
 
 
-def _edits(word: str, letters: str) -> Iterator[str]:
+def edits(word: str, letters: str) -> Iterator[str]:
     """Make every word one exchange, deletion, replacement or insertion away."""
     halves = [(word[:place], word[place:]) for place in range(len(word) + 1)]
     for head, tail in halves:

@@ -1,8 +1,9 @@
-"""Ids that are text, found through sorted hashes.
+"""Ids that are text, found through hashes.
 
 The ids of all rows lie in one array of bytes, so that worker processes share one memory-mapped
-copy and ten million of them cost no Python objects. An id is found by binary search for its hash
-among the sorted hashes, and then compared with the real text: a hash alone is never believed.
+copy and ten million of them cost no Python objects. The slots of a table lead from the hash of an
+id to its row, whose real text is compared then: a hash alone is never believed. Older artifacts
+have no such table, and there the hash is searched for among the sorted hashes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from kneighbors.errors import ArtifactError
 from kneighbors.items.numbers import doubled_id, unknown_id, wrong_type
+from kneighbors.items.slots import build_slots, homes_of
 from kneighbors.items.spelling import SAMPLE, nearest
 from kneighbors.search.rows import RowArray
 
@@ -39,6 +41,8 @@ class TextIds:
         BLAKE2b of 8 bytes of each id, read as a little-endian number, in increasing order.
     order : ndarray of shape (n_samples,), dtype int64
         The row that each hash belongs to.
+    slots : ndarray of dtype int32 or int64, optional
+        Made by `build_slots`.
     """
 
     id_type = "string"
@@ -49,11 +53,13 @@ class TextIds:
         offsets: NDArray[np.int64],
         hashes: NDArray[np.uint64],
         order: RowArray,
+        slots: NDArray[Any] | None = None,
     ) -> None:
         self._text = text
         self._offsets = offsets
         self._hashes = hashes
         self._order = order
+        self._slots = slots
 
     @classmethod
     def build(cls, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> TextIds:
@@ -63,14 +69,21 @@ class TextIds:
         """
         hashes = hashes_of(_pieces(text, offsets), len(offsets) - 1)
         order = np.argsort(hashes, kind="stable").astype(np.int64, copy=False)
-        built = cls(text, offsets, hashes[order], order)
+        hashes = hashes[order]
+        built = cls(text, offsets, hashes, order, build_slots(hashes, order))
         built._refuse_doubled()
         return built
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, NDArray[Any]]) -> TextIds:
         """Take back what `parts` returned."""
-        return cls(parts["ids-text"], parts["ids-offsets"], parts["ids-hashes"], parts["ids-order"])
+        return cls(
+            parts["ids-text"],
+            parts["ids-offsets"],
+            parts["ids-hashes"],
+            parts["ids-order"],
+            parts.get("ids-slots"),
+        )
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to store."""
@@ -79,6 +92,7 @@ class TextIds:
             "ids-offsets": self._offsets,
             "ids-hashes": self._hashes,
             "ids-order": self._order,
+            **({} if self._slots is None else {"ids-slots": self._slots}),
         }
 
     def __len__(self) -> int:
@@ -103,6 +117,10 @@ class TextIds:
         except UnicodeDecodeError as error:
             raise _forged("text") from error
 
+    def texts(self) -> Iterable[str]:
+        """Return all ids, row by row."""
+        return (piece.decode(errors="replace") for piece in _pieces(self._text, self._offsets))
+
     def _bytes_of(self, row: int) -> bytes:
         if not 0 <= row < len(self):
             raise _forged("order")
@@ -115,6 +133,10 @@ class TextIds:
         """Return the row of each text, or -1."""
         encoded = [_encoded(value) for value in ids]
         wanted = hashes_of(encoded, len(encoded))
+        if self._slots is not None:
+            homes = homes_of(wanted, self._slots).tolist()
+            found = [self._in_slots(data, at) for data, at in zip(encoded, homes, strict=True)]
+            return np.array(found, dtype=np.int64)
         starts = np.searchsorted(self._hashes, wanted, side="left")
         rows = np.full(len(encoded), -1, dtype=np.int64)
         for place, (data, value, at) in enumerate(
@@ -127,6 +149,14 @@ class TextIds:
                     break
                 at += 1
         return rows
+
+    def _in_slots(self, data: bytes, at: int) -> int:
+        slots = self._slots
+        while data and slots is not None and at < len(slots) and (row := int(slots[at])) >= 0:
+            if self._bytes_of(row) == data:
+                return row
+            at += 1
+        return -1
 
     def _nearest(self, value: str) -> list[str]:
         def find(words: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ scikit-learn, whose classes the estimators derive from.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -17,7 +17,10 @@ from scipy.sparse import issparse
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kneighbors.errors import ParameterRefused
 from kneighbors.search.gate import check_corpus, check_queries, check_radius
+from kneighbors.search.graph_choice import Choice
+from kneighbors.search.graph_opening import Index, open_index
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import canonical
 from kneighbors.search.rows import ArrayRows, FloatArray
@@ -25,15 +28,24 @@ from kneighbors.search.rows import ArrayRows, FloatArray
 #: Rows of the corpus that are asked at a time when it is its own set of queries.
 _OWN_ROWS = 4096
 _INNER_PRODUCT = StrOptions({"inner_product"})
+#: What scikit-learn has no name for.
+_OWN_ALGORITHMS = ("exact", "hnsw")
 
 
 class ExactSearch:
     """What the estimators share: the exact search in scikit-learn's places."""
 
-    index_: ExactIndex
+    index_: Index
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **sk.NearestNeighbors._parameter_constraints,
         "metric": [*sk.NearestNeighbors._parameter_constraints["metric"], _INNER_PRODUCT],
+        "algorithm": [
+            *sk.NearestNeighbors._parameter_constraints["algorithm"],
+            StrOptions(set(_OWN_ALGORITHMS)),
+        ],
+        "target_recall": [Real, None],
+        "latency_ms": [Real, None],
+        "algorithm_params": [dict, None],
     }
 
     @property
@@ -48,19 +60,52 @@ class ExactSearch:
     def _fit_X(self, X: Any) -> None:  # noqa: N802
         self.__dict__["_left_to_scikit_learn"] = X
 
-    def _fit(self: Any, X: Any, y: Any = None) -> Any:
+    def _fit(self: Any, X: Any, y: Any = None, queries: Any = None) -> Any:
         self.__dict__.pop("index_", None)
         metric = self._exact_metric(X)
+        choice = self._choice()
         if metric is None:
-            return super()._fit(X)  # type: ignore[misc]
+            return self._leave_to_scikit_learn(X, choice)
         X = validate_data(self, X, order="C")
-        if metric != "inner_product":
+        if metric != "inner_product" and self.algorithm not in _OWN_ALGORITHMS:
             self._check_algorithm_metric()
         rows = ArrayRows(check_corpus(X, metric))
-        self._take_index(ExactIndex.build(rows, metric))
+        if queries is not None:
+            queries = check_queries(queries, rows.shape[1], metric, name="queries")
+        exact = ExactIndex.build(rows, metric)
+        self._take_index(choice.apply(exact, queries=queries, n_neighbors=self.n_neighbors))
         return self
 
-    def _take_index(self: Any, index: ExactIndex) -> None:
+    def _choice(self: Any) -> Choice:
+        # scikit-learn's own algorithms are exact.
+        algorithm = self.algorithm if self.algorithm in ("auto", "hnsw") else "exact"
+        return Choice(
+            algorithm,
+            target_recall=self.target_recall,
+            latency_ms=self.latency_ms,
+            params=self.algorithm_params or {},
+        )
+
+    def _leave_to_scikit_learn(self: Any, X: Any, choice: Choice) -> Any:
+        if choice.algorithm == "hnsw" and issparse(X):
+            validate_data(self, X)
+        if choice.algorithm == "hnsw" or choice.target_recall or choice.latency_ms:
+            raise ParameterRefused(
+                "algorithm-metric",
+                f"Expected a metric and data that the search of this package answers, got "
+                f"{self.metric!r:.60} with {type(X).__name__}: scikit-learn's search is exact.",
+                hint="Use cosine, euclidean, sqeuclidean or inner_product with dense data, or "
+                "algorithm='auto' alone.",
+            )
+        if self.algorithm != "exact":
+            return super()._fit(X)  # type: ignore[misc]
+        self.algorithm = "brute"
+        try:
+            return super()._fit(X)  # type: ignore[misc]
+        finally:
+            self.algorithm = "exact"
+
+    def _take_index(self: Any, index: Index) -> None:
         """Set what a fit sets, from an index."""
         self.index_ = index
         self.n_samples_fit_ = index.n_samples
@@ -227,8 +272,8 @@ class ExactSearch:
 
     def __sklearn_tags__(self: Any) -> Any:
         tags = super().__sklearn_tags__()  # type: ignore[misc]
-        if self.metric == "inner_product":
-            # Not a metric of scikit-learn's, to whom sparse data is left.
+        if self.metric == "inner_product" or self.algorithm == "hnsw":
+            # Neither is scikit-learn's, to whom sparse data is left.
             tags.input_tags.sparse = False
         return tags
 
@@ -236,10 +281,10 @@ class ExactSearch:
         # A pickle carries the vectors themselves, wherever they were read from.
         state = cast(dict[str, Any], super().__getstate__()).copy()
         if "index_" in state:
-            index: ExactIndex = state["index_"]
+            index: Index = state["index_"]
             X = np.array(index.rows.slice(0, index.n_samples))
             parts = {name: np.array(part) for name, part in index.parts().items()}
-            state["index_"] = ExactIndex.from_parts(ArrayRows(X), index.metric, parts, index.plan)
+            state["index_"] = open_index(ArrayRows(X), index.metric, parts, index.plan)
         return state
 
 

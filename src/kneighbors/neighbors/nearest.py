@@ -1,4 +1,4 @@
-"""Nearest neighbours, exact, with scikit-learn's API."""
+"""Nearest neighbours with scikit-learn's API: exact, or from a graph where that is asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kneighbors.search.progress import Progress, ignore
 
 
 class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
-    """Nearest neighbours, exact, with scikit-learn's API.
+    """Nearest neighbours with scikit-learn's API: exact, or from a graph where that is asked for.
 
     Parameters
     ----------
@@ -25,9 +25,11 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
         Number of neighbours that `kneighbors` returns by default.
     radius : float, default=1.0
         Radius that `radius_neighbors` uses by default.
-    algorithm : {'auto', 'ball_tree', 'kd_tree', 'brute'}, default='auto'
-        All are exact. Under the metrics of the exact search it makes no difference; under others
-        it is scikit-learn's.
+    algorithm : {'auto', 'exact', 'hnsw', 'ball_tree', 'kd_tree', 'brute'}, default='auto'
+        ``'hnsw'`` finds nearly all neighbours with a graph (the extra ``approximate``); what it
+        finds has exact distances. ``'auto'`` is exact, unless `target_recall` or `latency_ms` say
+        what to look for. All others are exact: under the metrics of the exact search they make no
+        difference, under others they are scikit-learn's.
     leaf_size : int, default=30
         For scikit-learn's trees.
     metric : str or callable, default='minkowski'
@@ -40,11 +42,20 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
         Further arguments of the metric.
     n_jobs : int, default=None
         For what is left to scikit-learn. The exact search uses the threads of numpy's BLAS.
+    target_recall : float, default=None
+        Share of the neighbours, above 0 and up to 1, that must be found on average: the cheapest
+        setting that reaches it with 95 % confidence on sample queries is taken. With ``'auto'``
+        exact search is one of the settings.
+    latency_ms : float, default=None
+        With ``'auto'``: exact search if the median time of its queries is within the goal, else
+        the fastest setting that reaches `target_recall` (0.99 if that is None).
+    algorithm_params : dict, default=None
+        For a graph: ``M`` (32), ``ef_construction`` (100) and ``ef_search`` (64).
 
     Attributes
     ----------
-    index_ : ExactIndex
-        The exact index; absent where scikit-learn answers.
+    index_ : ExactIndex or GraphIndex
+        Absent where scikit-learn answers. ``index_.is_exact`` tells which, ``index_.plan`` why.
     catalog_ : Catalog
         Ids and attributes of the rows.
     effective_metric_ : str
@@ -70,8 +81,45 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
 
     catalog_: Catalog
 
+    def __init__(
+        self,
+        *,
+        n_neighbors: int = 5,
+        radius: float = 1.0,
+        algorithm: str = "auto",
+        leaf_size: int = 30,
+        metric: Any = "minkowski",
+        p: float = 2,
+        metric_params: dict[str, Any] | None = None,
+        n_jobs: int | None = None,
+        target_recall: float | None = None,
+        latency_ms: float | None = None,
+        algorithm_params: dict[str, int] | None = None,
+    ) -> None:
+        super().__init__(
+            n_neighbors=n_neighbors,
+            radius=radius,
+            algorithm=algorithm,
+            leaf_size=leaf_size,
+            metric=metric,
+            p=p,
+            metric_params=metric_params,
+            n_jobs=n_jobs,
+        )
+        self.target_recall = target_recall
+        self.latency_ms = latency_ms
+        self.algorithm_params = algorithm_params
+
     @_fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any = None, *, ids: Any = None, items: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        ids: Any = None,
+        items: Any = None,
+        queries: Any = None,
+    ) -> Self:
         """Fit the index to a corpus.
 
         Parameters
@@ -84,6 +132,9 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
             One unique id a row, or the name of a column of `items`.
         items : DataFrame, Arrow table, mapping of columns, or path of CSV or Parquet, default=None
             Attributes of the rows, in their order.
+        queries : array-like of shape (n_queries, n_features), default=None
+            Such as will be asked; what `target_recall` and `latency_ms` are measured on. By
+            default rows that are held out meanwhile.
 
         Returns
         -------
@@ -94,9 +145,12 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
         ------
         ValueError
             For what scikit-learn refuses, zero vectors under cosine, and ids or items that do not
-            fit the rows.
+            fit the rows; with code ``recall-unreachable`` or ``recall-sample`` where
+            `target_recall` cannot be reached or shown.
+        MissingExtra
+            Where a graph is asked for and faiss-cpu is not installed.
         """
-        self._fit(X)
+        self._fit(X, queries=queries)
         self.catalog_ = Catalog.from_data(self.n_samples_fit_, ids=ids, items=items)
         return self
 

@@ -33,6 +33,8 @@ def load(path: str | Path) -> NearestNeighbors:
     artifact = open_artifact(Path(path))
     source = artifact.manifest.source
     defaults = {name: source[name] for name in ("n_neighbors", "radius") if source.get(name)}
+    if not artifact.index.is_exact:
+        defaults["algorithm"] = "hnsw"
     estimator = NearestNeighbors(metric=artifact.index.metric, **defaults)
     estimator._take_index(artifact.index)
     estimator.n_features_in_ = artifact.index.n_features

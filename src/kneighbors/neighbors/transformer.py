@@ -20,13 +20,14 @@ class KNeighborsTransformer(ExactSearch, sk.KNeighborsTransformer):  # type: ign
         is its own first one, or ones.
     n_neighbors : int, default=5
         Number of neighbours of each row.
-    algorithm, leaf_size, metric, p, metric_params, n_jobs
+    algorithm, leaf_size, metric, p, metric_params, n_jobs, target_recall, latency_ms, \
+algorithm_params
         As `NearestNeighbors`.
 
     Attributes
     ----------
-    index_ : ExactIndex
-        The exact index; absent where scikit-learn answers.
+    index_ : ExactIndex or GraphIndex
+        Absent where scikit-learn answers.
     n_samples_fit_, n_features_in_ : int
         Shape of the corpus.
 
@@ -42,8 +43,40 @@ class KNeighborsTransformer(ExactSearch, sk.KNeighborsTransformer):  # type: ign
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **sk.KNeighborsTransformer._parameter_constraints,
-        "metric": ExactSearch._parameter_constraints["metric"],
+        **{
+            name: ExactSearch._parameter_constraints[name]
+            for name in ("metric", "algorithm", "target_recall", "latency_ms", "algorithm_params")
+        },
     }
+
+    def __init__(
+        self,
+        *,
+        mode: str = "distance",
+        n_neighbors: int = 5,
+        algorithm: str = "auto",
+        leaf_size: int = 30,
+        metric: Any = "minkowski",
+        p: float = 2,
+        metric_params: dict[str, Any] | None = None,
+        n_jobs: int | None = None,
+        target_recall: float | None = None,
+        latency_ms: float | None = None,
+        algorithm_params: dict[str, int] | None = None,
+    ) -> None:
+        super().__init__(
+            mode=mode,
+            n_neighbors=n_neighbors,
+            algorithm=algorithm,
+            leaf_size=leaf_size,
+            metric=metric,
+            p=p,
+            metric_params=metric_params,
+            n_jobs=n_jobs,
+        )
+        self.target_recall = target_recall
+        self.latency_ms = latency_ms
+        self.algorithm_params = algorithm_params
 
     def transform(self, X: Any) -> csr_matrix:
         """Compute the graph of the neighbours of `X` in the corpus.

@@ -27,7 +27,7 @@ from kneighbors.storage import translated
 #: Channels of which one holds the corpus.
 _CORPUS_CHANNELS = ("train", "training")
 #: Channels that may lie beside it, each with one file.
-_LABEL_CHANNELS = ("ids", "items")
+_LABEL_CHANNELS = ("ids", "items", "vocabulary")
 _EXIT_OK, _EXIT_FAILED, _EXIT_TERMINATED = 0, 1, 143
 
 
@@ -39,8 +39,8 @@ def run(environ: Mapping[str, str] = os.environ) -> int:
     """Train as the files below ``/opt/ml/input/config`` say, and return the exit code.
 
     A job whose hyperparameters name a script (``sagemaker_program``) runs it; any other fits the
-    channel ``train`` (or ``training``), with the ids and attributes of the channels ``ids`` and
-    ``items`` if there are such.
+    channel ``train`` (or ``training``), with what the channels ``ids``, ``items`` and
+    ``vocabulary`` hold, if there are such.
 
     Parameters
     ----------

@@ -1,8 +1,6 @@
 """A picture of how far neighbours are: ``distances.svg``, beside the report.
 
-Written as SVG by hand: a job in AWS's stock image may install nothing, and two histograms need no
-library. The colours are legible on white and on black; where a reader says which it has, they
-follow. Numbers are rounded, so the same run writes the same bytes.
+Two histograms, drawn from the pieces of `kneighbors.drawing`; the same run writes the same bytes.
 """
 
 from __future__ import annotations
@@ -11,11 +9,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kneighbors.drawing import document, legend, number, text, ticks, upright
 from kneighbors.sagemaker.probe import Probe
 from kneighbors.sagemaker.profile import CorpusProfile
 from kneighbors.sagemaker.report import Report
@@ -28,15 +26,6 @@ _WIDTH, _HEIGHT = 860, 380
 _PANEL_WIDTH, _PANEL_HEIGHT, _TOP = 340, 230, 76
 _LEFTS = (64, 492)
 _MOST_BINS = 40
-_TICKS = 5
-_STYLE = """\
-text{font:12px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;fill:#757575}
-.title{font-size:15px;font-weight:600}.axis{stroke:#8a8a8a;fill:none}
-.grid{stroke:#8a8a8a;stroke-opacity:.25}.a{fill:#2f7fc1}.b{fill:#d9822b}.n{fill:#7a8794}
-.a,.b,.n{fill-opacity:.62}.m{stroke-width:1.5;stroke-dasharray:4 3}.m.a{stroke:#2f7fc1}
-.m.b{stroke:#d9822b}.m.n{stroke:#7a8794}
-@media(prefers-color-scheme:dark){text{fill:#b4b4b4}.axis,.grid{stroke:#9a9a9a}}
-@media(prefers-color-scheme:light){text{fill:#4a4a4a}}"""
 
 _UNITS = {
     "cosine": "cosine distance (1 - cosine, no unit)",
@@ -98,11 +87,7 @@ def draw_figure(report: Report, probe: Probe, profile: CorpusProfile) -> str:
         f"{len(probe.nearest)} rows asked, each without itself"
     )
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" role="img">',
-        f"<title>{escape(title)}</title>",
-        f"<style>{_STYLE}</style>",
-        _text(_LEFTS[0], 28, title, "title"),
+        text(_LEFTS[0], 28, title, "title"),
         *_panel(_LEFTS[0], series, _UNITS[report.metric], "rows asked"),
         *_panel(
             _LEFTS[1],
@@ -110,9 +95,8 @@ def draw_figure(report: Report, probe: Probe, profile: CorpusProfile) -> str:
             "Euclidean norm (units of the vectors)",
             "rows",
         ),
-        "</svg>\n",
     ]
-    return "\n".join(lines)
+    return document(_WIDTH, _HEIGHT, title, lines)
 
 
 def _panel(left: int, series: Sequence[_Series], x_label: str, y_label: str) -> Iterator[str]:
@@ -121,7 +105,7 @@ def _panel(left: int, series: Sequence[_Series], x_label: str, y_label: str) -> 
     edges = _edges(np.concatenate([one.values for one in series]))
     counts = [np.histogram(one.values, edges)[0] for one in series]
     top = max(1, *(int(count.max()) for count in counts))
-    y_ticks = [tick for tick in _ticks(0, top) if float(tick).is_integer()]
+    y_ticks = [tick for tick in ticks(0, top) if float(tick).is_integer()]
     y_max = top * 1.06
     low, high = float(edges[0]), float(edges[-1])
 
@@ -133,33 +117,28 @@ def _panel(left: int, series: Sequence[_Series], x_label: str, y_label: str) -> 
 
     for tick in y_ticks:
         yield f'<path class="grid" d="M{left} {y(tick):.1f}H{right}"/>'
-        yield _text(left - 6, y(tick) + 4, f"{int(tick):,}", "", "end")
+        yield text(left - 6, y(tick) + 4, f"{int(tick):,}", anchor="end")
     for one, count in zip(series, counts, strict=True):
         yield _bars(one.style, [x(edge) for edge in edges], [y(n) for n in count], bottom)
     for place, one in enumerate(series):
         yield from _legend(left, place, one, x)
     yield f'<path class="axis" d="M{left} {_TOP}V{bottom}H{right}"/>'
-    for tick in _ticks(low, high):
+    for tick in ticks(low, high):
         yield f'<path class="axis" d="M{x(tick):.1f} {bottom}v4"/>'
-        yield _text(x(tick), bottom + 18, _number(tick), "", "middle")
-    yield _text((left + right) / 2, bottom + 42, x_label, "", "middle")
-    middle = _TOP + _PANEL_HEIGHT / 2
-    yield (
-        f'<text x="{left - 48}" y="{middle:.0f}" text-anchor="middle" '
-        f'transform="rotate(-90 {left - 48} {middle:.0f})">{escape(y_label)}</text>'
-    )
+        yield text(x(tick), bottom + 18, number(tick), anchor="middle")
+    yield text((left + right) / 2, bottom + 42, x_label, anchor="middle")
+    yield upright(left - 48, _TOP + _PANEL_HEIGHT / 2, y_label)
 
 
 def _legend(left: int, place: int, one: _Series, x: Callable[[float], float]) -> Iterator[str]:
     top = _TOP - 24 + 16 * place - 8
-    text = one.label
+    label = one.label
     if len(one.values):
         median = float(np.median(one.values))
-        text += f", median {_number(median)}"
+        label += f", median {number(median)}"
         at = x(median)
         yield f'<path class="m {one.style}" d="M{at:.1f} {_TOP}V{_TOP + _PANEL_HEIGHT}"/>'
-    yield f'<rect class="{one.style}" x="{left}" y="{top}" width="12" height="10"/>'
-    yield _text(left + 18, top + 9, text, "")
+    yield from legend(left, top, label, one.style)
 
 
 def _bars(style: str, edges: Sequence[float], tops: Sequence[float], bottom: int) -> str:
@@ -167,11 +146,6 @@ def _bars(style: str, edges: Sequence[float], tops: Sequence[float], bottom: int
     for right, top in zip(edges[1:], tops, strict=True):
         path += f"V{top:.1f}H{right:.1f}"
     return f'<path class="{style}" d="{path}V{bottom}Z"/>'
-
-
-def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
-    named = f' class="{style}"' if style else ""
-    return f'<text{named} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _edges(values: _Values) -> _Values:
@@ -186,26 +160,3 @@ def _edges(values: _Values) -> _Values:
     n_bins = int(np.clip(math.isqrt(len(values)) * 2, 8, _MOST_BINS))
     # Halved first: the span of the largest floats would be infinite.
     return 2 * np.linspace(low / 2, high / 2, n_bins + 1)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return round numbers between two numbers, about five."""
-    span = high - low
-    if not math.isfinite(span) or span <= 0:
-        return [low, high]
-    rough = span / _TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    first = math.ceil(low / step - 1e-9)
-    return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def _number(value: float) -> str:
-    """Return a number in few characters.
-
-    Examples
-    --------
-    >>> _number(0.30000000000000004), _number(1500.0), _number(0.0)
-    ('0.3', '1500', '0')
-    """
-    return f"{value:.4g}" if abs(value) >= 1e-12 else "0"

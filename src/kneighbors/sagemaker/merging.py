@@ -118,6 +118,8 @@ def merge(
             model_dir,
             index,
             catalog,
+            # Every host was given the same one.
+            vocabulary=artifacts[0].vocabulary,
             overwrite=overwrite,
             source=_source(found, seed, rows.shape[0]),
             progress=progress,

@@ -17,15 +17,16 @@ from kneighbors.formats import JSON, NPY, Limits, Request, decode, negotiate, so
 from kneighbors.formats.json import dump
 from kneighbors.formats.npy import write_array
 from kneighbors.items import Catalog
-from kneighbors.sagemaker.finding import find
-from kneighbors.sagemaker.query import Found, Query, Reply
-from kneighbors.sagemaker.reading import Reader
+from kneighbors.recommend.finding import find
+from kneighbors.recommend.query import Found, Query
+from kneighbors.recommend.reading import Reader
+from kneighbors.sagemaker.query import Reply
 from kneighbors.sagemaker.writing import accepted_format, write
 from kneighbors.search.gate import check_n_neighbors, check_queries
 
 if TYPE_CHECKING:
     from kneighbors.artifact import Artifact
-    from kneighbors.search.index import ExactIndex
+    from kneighbors.search.graph_opening import Index
 
 #: What clients send that leave the format to the server.
 _ANYTHING = ("", "*/*")
@@ -41,7 +42,7 @@ class Model:
 
     Parameters
     ----------
-    index : ExactIndex
+    index : ExactIndex or GraphIndex
     catalog : Catalog, optional
         What the rows are; without one the row numbers are the ids.
     limits : Limits, optional
@@ -66,7 +67,7 @@ class Model:
 
     def __init__(
         self,
-        index: ExactIndex,
+        index: Index,
         catalog: Catalog | None = None,
         *,
         limits: Limits | None = None,
@@ -81,7 +82,14 @@ class Model:
         self._default_accept = default_accept
         most = min(index.n_samples, self.limits.max_neighbors)
         self.default_n_neighbors = min(check_n_neighbors(default_n_neighbors, 1 << 62), most)
-        self._reader = Reader(index, self.catalog, self.limits, self.default_n_neighbors)
+        self._reader = Reader(
+            index,
+            self.catalog,
+            self.limits,
+            self.default_n_neighbors,
+            vocabulary=None if artifact is None else artifact.vocabulary,
+            lists=None if artifact is None else artifact.lists,
+        )
 
     @classmethod
     def open(
@@ -294,7 +302,7 @@ class Model:
             With code ``accept-ragged``, where a query found fewer neighbours than it asked for and
             the format that was asked for has no place for that.
         """
-        return write(query, found, self.catalog, self.limits)
+        return write(query, found, self.index, self.catalog, self.limits)
 
 
 def accepts_anything(accept: str | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kneighbors.search.index import ExactIndex
+from kneighbors.search.graph_opening import Index
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import ArrayRows, FloatArray, RowArray
@@ -54,7 +54,7 @@ class CountingRows(ArrayRows):
 
 
 def probe_index(
-    index: ExactIndex,
+    index: Index,
     rows: CountingRows,
     n_neighbors: int,
     seed: int,
@@ -64,7 +64,7 @@ def probe_index(
 
     Parameters
     ----------
-    index : ExactIndex
+    index : ExactIndex or GraphIndex
         Built on `rows`.
     rows : CountingRows
         The corpus.

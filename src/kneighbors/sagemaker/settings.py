@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Any
 
 from kneighbors.errors import ParameterRefused
 from kneighbors.sagemaker.shards import Shard
+from kneighbors.search.graph_choice import Choice
 
 DEFAULT_N_NEIGHBORS = 10
 DEFAULT_METRIC = "cosine"
 
 # SageMaker's own hyperparameters; its toolkit strips them, and so does a run without the toolkit.
 _RESERVED_PREFIX = "sagemaker_"
+
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,22 @@ class TrainingSettings:
         File of ids, one a line or a one-dimensional ``.npy``.
     items : str, optional
         CSV or Parquet file of attributes, one row for each vector, in the same order.
+    vocabulary : str, optional
+        File of terms with vectors and weights, that can be queries.
+    lists : tuple of (str, str), optional
+        Names of lists, and files of the ids in them.
+    algorithm : str, default="auto"
+        ``exact``, ``hnsw`` for a graph that finds nearly all neighbours, or ``auto``, which is
+        exact unless one of the next two says what to look for.
+    target_recall : float, optional
+        Share of the neighbours that must be found on average: the cheapest setting is sought.
+    latency_ms : float, optional
+        With ``auto``: a graph only where exact search takes longer.
+    sample_queries : str, optional
+        File or directory of vectors such as users send, read as a corpus is; what recall and time
+        are measured on. By default rows that are held out meanwhile.
+    hnsw_m, hnsw_ef_construction, hnsw_ef_search : int, optional
+        HNSW's parameters, for who knows them.
     seed : int, default=0
         Seed of what the fit samples.
     overwrite : bool, default=False
@@ -85,10 +105,40 @@ class TrainingSettings:
     columns: tuple[str, ...] | None = None
     ids: str | None = None
     items: str | None = None
+    vocabulary: str | None = None
+    lists: tuple[tuple[str, str], ...] = ()
+    algorithm: str = "auto"
+    target_recall: float | None = None
+    latency_ms: float | None = None
+    sample_queries: str | None = None
+    hnsw_m: int | None = None
+    hnsw_ef_construction: int | None = None
+    hnsw_ef_search: int | None = None
     seed: int = 0
     overwrite: bool = False
     checkpoint_dir: Path | None = None
     shard: Shard | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """What was asked of the search.
+
+        Raises
+        ------
+        ParameterRefused
+            If the settings of the search contradict each other or are out of their bounds.
+        """
+        params = {
+            "M": self.hnsw_m,
+            "ef_construction": self.hnsw_ef_construction,
+            "ef_search": self.hnsw_ef_search,
+        }
+        return Choice(
+            self.algorithm,
+            target_recall=self.target_recall,
+            latency_ms=self.latency_ms,
+            params={name: value for name, value in params.items() if value is not None},
+        )
 
     @classmethod
     def resolve(cls, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> TrainingSettings:
@@ -235,6 +285,14 @@ def _integer(name: str, value: Any) -> int:
     return value
 
 
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(name, "a number", value)
+    return float(value)
+
+
 def _count(name: str, value: Any) -> int:
     number = _integer(name, value)
     if number < 1:
@@ -270,6 +328,19 @@ def _prefix_or_names(name: str, value: Any) -> str | tuple[str, ...]:
     return _names(name, value)
 
 
+def _named_files(name: str, value: Any) -> tuple[tuple[str, str], ...]:
+    """Read ``name=file`` once or more, as a list or with commas between."""
+    pairs = _names(name, value)
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, path = (part.strip() for part in pair.partition("="))
+        if not (key and equals and path):
+            raise _wrong(name, "NAME=FILE", pair)
+        if found.setdefault(key, path) != path:
+            raise _wrong(name, f"every list once, not {key!r} twice", pair)
+    return tuple(found.items())
+
+
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "train": _text,
     "model_dir": _path,
@@ -282,6 +353,15 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "columns": _names,
     "ids": _text,
     "items": _text,
+    "vocabulary": _text,
+    "lists": _named_files,
+    "algorithm": _text,
+    "target_recall": _number,
+    "latency_ms": _number,
+    "sample_queries": _text,
+    "hnsw_m": _integer,
+    "hnsw_ef_construction": _integer,
+    "hnsw_ef_search": _integer,
     "seed": _seed,
     "overwrite": _flag,
     "checkpoint_dir": _path,

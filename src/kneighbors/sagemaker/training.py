@@ -22,8 +22,10 @@ import numpy as np
 from kneighbors import __version__, artifact
 from kneighbors.artifact.occupancy import look
 from kneighbors.artifact.publishing import resolved
-from kneighbors.corpus import Corpus
+from kneighbors.corpus import Corpus, read_corpus
 from kneighbors.errors import ParameterRefused
+from kneighbors.evaluate.tuning_figure import FIGURE_NAME as TRADE_OFF_NAME
+from kneighbors.evaluate.tuning_figure import write_trade_off
 from kneighbors.sagemaker.checkpoints import Say
 from kneighbors.sagemaker.figure import write_figure
 from kneighbors.sagemaker.labels import catalog_of, check_label_options
@@ -33,7 +35,10 @@ from kneighbors.sagemaker.report import Report, write_report
 from kneighbors.sagemaker.resuming import Resumer
 from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS, TrainingSettings
 from kneighbors.sagemaker.shards import EmptyShard, has_no_files
-from kneighbors.search.gate import check_corpus, check_n_neighbors
+from kneighbors.sagemaker.words import read_lists, read_vocabulary
+from kneighbors.search.gate import check_corpus, check_n_neighbors, check_queries
+from kneighbors.search.graph_library import library
+from kneighbors.search.graph_opening import Index
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import check_metric
 from kneighbors.search.progress import Progress, ignore
@@ -85,11 +90,11 @@ def train_host(
             return train(replace(settings, shard=None), progress, say)
         say(f"Every host has the whole corpus; {shard.hosts[0]} fits it, {shard.host} does not.")
         return None
-    if settings.ids is not None or settings.items is not None:
+    if settings.ids is not None or settings.items is not None or settings.lists:
         raise ParameterRefused(
             "shard-labels",
             "Expected ids and attributes in the files of the corpus, which is split between "
-            "hosts, got them in files of their own.",
+            "hosts, and no lists, got them in files of their own.",
             hint="Write them into the corpus's files as columns, or train on one host.",
         )
     output = settings.output_data_dir
@@ -137,7 +142,7 @@ def train(
         If the corpus cannot be read, or a directory cannot be written to; ``artifact-exists`` if
         there is an artifact already and `overwrite` is false, before anything is read.
     CorpusRefused, ArrayRefused, ItemsRefused
-        If the corpus, its values or its labels break a rule.
+        If the corpus, its values, its labels, the vocabulary or a list break a rule.
 
     Notes
     -----
@@ -146,6 +151,9 @@ def train(
     there too, and the corpus is read once more, for its SHA-256.
     """
     metric = check_metric(settings.metric)
+    choice = settings.choice
+    if choice.algorithm == "hnsw" or choice.target_recall is not None:
+        library()
     check_label_options(settings)
     check_targets(settings.model_dir, settings.output_data_dir, overwrite=settings.overwrite)
     clock = _Clock()
@@ -156,6 +164,11 @@ def train(
         X = check_corpus(corpus.X, metric)
         n_neighbors = _n_neighbors(settings, X.shape[0])
         catalog = catalog_of(settings, corpus)
+        vocabulary = None
+        if settings.vocabulary is not None:
+            vocabulary = read_vocabulary(settings.vocabulary)
+            vocabulary.check_width(X.shape[1])
+        lists = read_lists(settings.lists, catalog)
         profile = profile_corpus(X, progress)
     with clock.stage("fitting"):
         rows = CountingRows(X)
@@ -163,7 +176,7 @@ def train(
         def build() -> ExactIndex:
             return ExactIndex.build(rows, metric, random_state=settings.seed, progress=progress)
 
-        index = stages.index(rows, metric, build)
+        index = _chosen(settings, stages.index(rows, metric, build), n_neighbors, progress)
     source = _source(settings, corpus, n_neighbors)
     # Before anything is measured: a job that is stopped meanwhile has its model.
     with clock.stage("saving"):
@@ -173,6 +186,8 @@ def train(
             settings.model_dir,
             index,
             catalog,
+            vocabulary=vocabulary,
+            lists=lists,
             overwrite=settings.overwrite,
             source=source,
             progress=progress,
@@ -188,7 +203,7 @@ def train(
         zero_rows=profile.zero_rows,
         duplicate_rows=profile.duplicate_rows,
         norms=profile.norms,
-        head=int(index.plan.get("head_size", 0)),
+        head=int(index.plan.get("exact", index.plan).get("head_size", 0)),
         plan=dict(index.plan),
         candidates_share=probe.candidates_share,
         query_ms=probe.query_ms,
@@ -201,7 +216,31 @@ def train(
     if settings.output_data_dir is not None:
         write_report(report, settings.output_data_dir)
         write_figure(report, probe, profile, settings.output_data_dir)
+        tuning = index.plan.get("tuning", {})
+        if tuning.get("settings"):
+            write_trade_off(
+                settings.output_data_dir / TRADE_OFF_NAME,
+                tuning["settings"],
+                tuning["target_recall"],
+            )
     return report
+
+
+def _chosen(
+    settings: TrainingSettings, exact: ExactIndex, n_neighbors: int, progress: Progress
+) -> Index:
+    """Return the index that was asked for, over the exact one."""
+    queries = None
+    if settings.sample_queries is not None:
+        read = read_corpus(settings.sample_queries, progress=progress).X
+        queries = check_queries(read, exact.n_features, exact.metric, name="sample_queries")
+    return settings.choice.apply(
+        exact,
+        queries=queries,
+        n_neighbors=n_neighbors,
+        random_state=settings.seed,
+        progress=progress,
+    )
 
 
 def _source(settings: TrainingSettings, corpus: Corpus, n_neighbors: int) -> dict[str, Any]:

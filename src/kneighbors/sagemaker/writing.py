@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from kneighbors.errors import BodyRefused
 from kneighbors.formats import JSON, JSONLINES, Accepted, Answer, Limits, encode, negotiate
 from kneighbors.items import Catalog
-from kneighbors.sagemaker.query import Found, Query, Reply
+from kneighbors.recommend.candidates import Scores
+from kneighbors.recommend.explaining import Explainer
+from kneighbors.recommend.query import Found, Query
+from kneighbors.sagemaker.query import Reply
+
+if TYPE_CHECKING:
+    from kneighbors.search.graph_opening import Index
 
 _NOTHING: frozenset[str] = frozenset()
 _RAGGED, _ITEMS = frozenset({"ragged"}), frozenset({"items"})
+#: Formats of arrays have no place to say it.
+_APPROXIMATE = (("X-Kneighbors-Approximate", "true"),)
 T = TypeVar("T")
 
 
@@ -28,12 +36,12 @@ def accepted_format(query: Query, *, ragged: bool) -> Accepted:
         As `kneighbors.formats.negotiate` raises it.
     """
     needs = _RAGGED if ragged else _NOTHING
-    if query.include_items is not False:
+    if query.include_items is not False or query.explain:
         needs |= _ITEMS
     return negotiate(query.accept, query.source, needs)
 
 
-def write(query: Query, found: Found, catalog: Catalog, limits: Limits) -> Reply:
+def write(query: Query, found: Found, index: Index, catalog: Catalog, limits: Limits) -> Reply:
     """Return the answer to a query as bytes.
 
     Raises
@@ -48,13 +56,21 @@ def write(query: Query, found: Found, catalog: Catalog, limits: Limits) -> Reply
         found.distances,
         found.indices,
         reasons=found.reasons,
+        # A radius alone is answered exactly by every engine.
+        approximate=not index.is_exact and query.n_neighbors is not None,
         single=query.single,
         shape=query.shape,
     )
     if accepted.name == JSONLINES or (accepted.name == JSON and query.shape == "object"):
         answer = _with_ids(answer, query, catalog, limits)
+        if query.explain and query.tastes is not None:
+            explainer = Explainer(catalog, Scores(index.rows, index.metric))
+            rows = (np.asarray(one, np.int64) for one in found.indices)
+            told = [explainer.of(*pair) for pair in zip(rows, query.tastes, strict=True)]
+            answer = replace(answer, explanations=told)
+        answer = replace(answer, details=_details(query, found))
     body, content_type = encode(answer, accepted)
-    return Reply(body, content_type, len(query))
+    return Reply(body, content_type, len(query), headers=_APPROXIMATE if answer.approximate else ())
 
 
 def _with_ids(answer: Answer, query: Query, catalog: Catalog, limits: Limits) -> Answer:
@@ -71,6 +87,14 @@ def _with_ids(answer: Answer, query: Query, catalog: Catalog, limits: Limits) ->
         )
     columns = None if query.include_items is True else query.include_items
     return replace(answer, ids=ids, items=_split(catalog.attributes_of(rows, columns), counts))
+
+
+def _details(query: Query, found: Found) -> list[str | None] | None:
+    """Return what the filter says where it leaves no row."""
+    if query.allowed is None or found.reasons is None or "filter" not in found.reasons:
+        return None
+    detail = query.allowed.detail()
+    return [detail if reason == "filter" else None for reason in found.reasons]
 
 
 def _split(values: Sequence[T], counts: Sequence[int]) -> list[list[T]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kneighbors.search.graph_confidence import interval
 from kneighbors.search.metrics import Float64Array
@@ -25,7 +27,7 @@ def recalls_by_id(found: RowArray, true: RowArray) -> Float64Array:
     array([1. , 0.5])
     """
     hits = [np.isin(one[one >= 0], other).sum() for one, other in zip(true, found, strict=True)]
-    return np.asarray(hits / np.maximum((true >= 0).sum(axis=1), 1))
+    return _shares(np.asarray(hits), (true >= 0).sum(axis=1))
 
 
 def recalls_by_distance(found: Float64Array, true: Float64Array) -> Float64Array:
@@ -48,7 +50,12 @@ def recalls_by_distance(found: Float64Array, true: Float64Array) -> Float64Array
     limits = np.where(real, true, -np.inf).max(axis=1, initial=-np.inf)
     hits = (found <= limits[:, np.newaxis]) & np.isfinite(found)
     counts = real.sum(axis=1)
-    return np.asarray(np.minimum(hits.sum(axis=1), counts) / np.maximum(counts, 1))
+    return _shares(np.minimum(hits.sum(axis=1), counts), counts)
+
+
+def _shares(hits: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]]) -> Float64Array:
+    # Where there is nothing to find, nothing is missed.
+    return np.where(counts > 0, hits / np.maximum(counts, 1), 1.0)
 
 
 @dataclass(frozen=True)

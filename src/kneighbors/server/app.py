@@ -30,6 +30,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kneighbors.errors import KNeighborsError
+from kneighbors.server.answering import Answering
+from kneighbors.server.batching import Batcher
 from kneighbors.server.board import Board, Slot
 from kneighbors.server.bodies import ClientGone
 from kneighbors.server.lifecycle import Endpoint, Opener
@@ -86,17 +88,31 @@ def create_app(
     """
     slot = slot or Board(1, NUMBERS).take()
     telemetry = Telemetry(slot)
+    pool = WorkPool(
+        settings.threads,
+        settings.max_waiting,
+        on_change=lambda waiting: telemetry.set("kneighbors_waiting", waiting),
+    )
+    batcher = Batcher(
+        pool, settings.batch_rows, settings.batch_wait_ms / 1000, on_batch=telemetry.batch
+    )
     is_many = settings.multi_model == "true"
     service = Service(
         settings=settings,
         endpoint=Endpoint(None if is_many else opener or opener_of(settings), slot),
-        pool=WorkPool(
-            settings.threads,
-            settings.max_waiting,
-            on_change=lambda waiting: telemetry.set("kneighbors_waiting", waiting),
-        ),
+        pool=pool,
+        answering=Answering(pool, batcher, settings.answer_timeout_s),
         telemetry=telemetry,
     )
+    if settings.explorer == "true":
+        from kneighbors.server.explorer.routes import EXPLORER_ROUTES
+        from kneighbors.server.explorer.routes import label_of as explorer_label_of
+
+        return Application(
+            service,
+            (*ROUTES, *EXPLORER_ROUTES),
+            lambda path: _LABEL_OF_PATH.get(path) or explorer_label_of(path),
+        )
     if not is_many:
         return Application(service)
     from kneighbors.server.model_routes import MODEL_ROUTES, label_of
@@ -159,6 +175,14 @@ class Application:
         )
         self._inner.router.redirect_slashes = False
         self._inner.state.service = service
+        # Starlette's way to a function costs more than many a search: what needs no routing, a
+        # path and a method as they are written, takes a shorter one.
+        self._direct = {
+            (route.path, method): route.endpoint
+            for route in routes
+            if not route.param_convertors
+            for method in (route.methods or set()) - {"HEAD"}
+        }
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -172,7 +196,30 @@ class Application:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        await _Exchange(self, scope, send).run(self._inner, receive)
+        exchange = _Exchange(self, scope, send)
+        endpoint = self._direct.get((exchange.scope["path"], scope["method"]))
+        if endpoint is None:
+            await exchange.run(self._inner, receive)
+            return
+        exchange.scope["app"] = self._inner
+        await exchange.run(_Direct(endpoint), receive)
+
+
+class _Direct:
+    """A function of `kneighbors.server.routes` as an ASGI application."""
+
+    __slots__ = ("_endpoint",)
+
+    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._endpoint(request)
+        except ClientGone as error:
+            response = _left(request, error)
+        await response(scope, receive, send)
 
 
 class _Exchange:

@@ -11,9 +11,25 @@ from kneighbors.server.refusals import HTTPRefused, body_too_large
 if TYPE_CHECKING:
     from kneighbors.server.service import Service
 
+#: Name of the extension, in an ASGI scope, by which our server tells more about the connection:
+#: its exchange, ``cycle``, and the ``tasks`` of all requests that this process is answering.
+CONNECTION = "kneighbors.connection"
+
 
 class ClientGone(Exception):
     """The client left before its request was complete, or before its answer was."""
+
+
+def is_gone(request: Request) -> bool:
+    """Return whether a client is known to have left; other servers than ours do not tell."""
+    connection = request.scope.get("extensions", {}).get(CONNECTION)
+    return connection is not None and bool(connection["cycle"].disconnected)
+
+
+def is_alone(request: Request) -> bool:
+    """Return whether this process is known to have no other request."""
+    connection = request.scope.get("extensions", {}).get(CONNECTION)
+    return connection is not None and len(connection["tasks"]) == 1
 
 
 class Body:

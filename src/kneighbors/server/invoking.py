@@ -1,4 +1,4 @@
-"""From a request to the answer of what is hosted, in a thread of the pool."""
+"""From an HTTP request to what is hosted, and from its reply to the response."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import Awaitable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,10 +15,11 @@ from starlette.responses import Response
 from kneighbors.formats.attributes import foreign_attributes
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Reply
-from kneighbors.server.bodies import Body
+from kneighbors.server.answering import Begun, Call, Demand
+from kneighbors.server.bodies import Body, is_alone, is_gone
 from kneighbors.server.refusals import HTTPRefused
 from kneighbors.server.service import Service
-from kneighbors.server.streaming import Stream, StreamedResponse, stream_of
+from kneighbors.server.streaming import StreamedResponse
 from kneighbors.server.telemetry import STAGES
 from kneighbors.server.workpool import NO_HOLD, Hold
 
@@ -30,30 +32,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 #: What frames the answer is not for a script to say.
 _OURS = frozenset({"content-type", "content-length", "transfer-encoding", "connection", "date"})
 _BODILESS = frozenset({204, 304})
-
-
-class _Call(NamedTuple):
-    """A request to what is hosted."""
-
-    body: bytes
-    content_type: str | None
-    accept: str | None
-    attributes: str | None
-
-
-class _Answered(NamedTuple):
-    """A reply, and the seconds of reading, searching and writing."""
-
-    reply: Reply
-    seconds: tuple[float, float, float]
-
-
-class _Begun(NamedTuple):
-    """The stream of an answer, its first piece, and the seconds of reading."""
-
-    stream: Stream
-    first: bytes
-    read_s: float
 
 
 async def invoke(
@@ -82,41 +60,23 @@ async def invoke(
         in_use.callback(hold.release)
         data = await body.read(request)
         received = time.perf_counter()
-        call = _Call(data, content_type, accept, attributes)
-        answered, waited_s = await service.pool.run(
-            lambda: _answer(hosted, call, least), service.settings.answer_timeout_s, hold=hold
-        )
-        before = (received - begin, waited_s)
+        call = Call(data, content_type, accept, attributes)
+        demand = Demand(least, hold, partial(is_gone, request), partial(is_alone, request))
+        answered = await service.answering.answer(hosted, call, demand)
         headers = _returned(hosted, attributes)
-        if isinstance(answered, _Begun):
+        if isinstance(answered, Begun):
+            before = (received - begin, *answered.seconds)
             return _streamed(service, before, len(data), answered, headers, hold, in_use.pop_all())
-    _observe(service, (*before, *answered.seconds), len(data), answered.reply.rows)
+    _observe(service, (received - begin, *answered.seconds), len(data), answered.reply.rows)
     service.telemetry.add("kneighbors_answer_bytes_total", len(answered.reply.body))
     return _response(answered.reply, headers)
 
 
-def _answer(hosted: Hosted, call: _Call, least: int) -> _Answered | _Begun:
-    """Do the work of an invocation; runs in a thread of the pool."""
-    begin = time.perf_counter()
-    if not isinstance(hosted, Model):
-        reply = hosted.invoke(*call)
-        return _Answered(reply, (0.0, time.perf_counter() - begin, 0.0))
-    query = hosted.read(*call)
-    read = time.perf_counter()
-    stream = stream_of(hosted, query, least)
-    if stream is not None:
-        return _Begun(stream, stream.next(), read - begin)
-    (found,) = hosted.find([query])
-    searched = time.perf_counter()
-    reply = hosted.write(query, found)
-    return _Answered(reply, (read - begin, searched - read, time.perf_counter() - searched))
-
-
 def _streamed(
     service: Service,
-    before: tuple[float, float],
+    before: tuple[float, float, float],
     body_bytes: int,
-    begun: _Begun,
+    begun: Begun,
     headers: dict[str, str],
     hold: Hold,
     in_use: ExitStack,
@@ -125,7 +85,7 @@ def _streamed(
 
     def on_end(sent: int) -> None:
         in_use.close()
-        seconds = (*before, begun.read_s, *begun.stream.spent)
+        seconds = (*before, *begun.stream.spent)
         _observe(service, seconds, body_bytes, begun.stream.rows)
         service.telemetry.add("kneighbors_answer_bytes_total", sent)
 

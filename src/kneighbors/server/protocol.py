@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kneighbors.server.bodies import CONNECTION
 from kneighbors.server.deadlines import Pace, Timer
 from kneighbors.server.framing import Bounds, Gate, malformed
 from kneighbors.server.refusals import HTTPRefused, refusal
@@ -182,6 +183,9 @@ class StrictProtocol(HttpToolsProtocol):
         self._has_headers = True
         super().on_headers_complete()
         self.scope["method"] = self._method.decode("ascii")
+        self.scope["extensions"] = {
+            CONNECTION: {"cycle": self.cycle, "tasks": self.server_state.tasks}
+        }
         connection = b",".join(v for n, v in self.headers if n == b"connection").lower()
         if b"close" in [token.strip(b" \t") for token in connection.split(b",")]:
             self.cycle.keep_alive = False

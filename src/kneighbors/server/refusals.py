@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,10 @@ _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 #: Whoever calls a script of their own needs to hear what it raised, as from AWS's servers.
 _SCRIPT_FAILED = "script-failed"
 _HIDDEN = "Expected to answer, but the server has a fault. Its log says which, by the request id."
+
+# Ids are to be told apart, not to be secret; to ask the system for each would cost too much.
+_RANDOM = random.Random()  # noqa: S311
+os.register_at_fork(after_in_child=_RANDOM.seed)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -51,6 +56,11 @@ def body_too_large(most: int) -> HTTPRefused:
 def stopping() -> HTTPRefused:
     """Return the refusal of a request that the end of the server leaves no time for."""
     return HTTPRefused("stopping", "Expected to answer before the server stops.")
+
+
+def late() -> HTTPRefused:
+    """Return the refusal of a request whose answer has taken too long."""
+    return HTTPRefused("answer-timeout", "Expected to answer in time, but could not.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +118,4 @@ def request_id(given: bytes | None = None) -> bytes:
     """
     if given is not None and _ID.fullmatch(given):
         return given
-    return os.urandom(8).hex().encode()
+    return b"%016x" % _RANDOM.getrandbits(64)

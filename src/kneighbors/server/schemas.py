@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kneighbors.formats.request import STRATEGIES
 from kneighbors.server.settings import Settings
 from kneighbors.server.statuses import RETRY_AFTER_S, STATUS_OF_CODE
 
@@ -25,6 +26,8 @@ _REASONS = {
     503: "The server cannot answer now; try again later.",
     507: "There is no memory left for another model.",
 }
+#: Why there may be fewer neighbours than were asked for.
+_SHORTAGES = ("excluded", "filter", "folded", "group", "included", "min_distance", "radius")
 #: Statuses to which a code of the layers below may be added that has no entry of its own.
 _OPEN = frozenset({400, 500})
 
@@ -72,6 +75,8 @@ def schemas(settings: Settings) -> Json:
         "Id": {"oneOf": [{"type": "string"}, {"type": "integer"}]},
         "VectorQuery": _vector_query(),
         "IdQuery": _object({"id": _schema("Id")}),
+        "Example": _example(),
+        "Wish": _wish(settings),
         "Parameters": {
             "type": "object",
             "properties": _parameters(settings),
@@ -129,6 +134,8 @@ def _vector_query() -> Json:
 def _parameters(settings: Settings) -> Json:
     limits = settings.limits
     count = {"type": "integer", "minimum": 1, "maximum": limits.max_neighbors}
+    name: Json = {"type": "string", "minLength": 1}
+    names = {"anyOf": [name, _list(name, minItems=1)]}
     return {
         "n_neighbors": {**count, "description": "Neighbours of each query."},
         "k": {**count, "description": "Another name for n_neighbors."},
@@ -142,6 +149,18 @@ def _parameters(settings: Settings) -> Json:
             "description": "Whether attributes come with the neighbours, or which.",
             "anyOf": [{"type": "boolean"}, _list({"type": "string"}, minItems=1)],
         },
+        "min_distance": {"type": "number", "description": "Smallest distance of a neighbour."},
+        "include_ids": _list(_schema("Id"), maxItems=limits.max_ids),
+        "exclude_list": names,
+        "include_list": names,
+        "filter": {"type": "object", "description": "What the attributes have to be."},
+        "diversity": {"type": "number", "minimum": 0, "maximum": 1},
+        "group_by": {"type": "string", "minLength": 1},
+        "max_per_group": {"type": "integer", "minimum": 1},
+        "fold_within": {"type": "number", "description": "Leave out what is so close to another."},
+        "strategy": {"enum": list(STRATEGIES)},
+        "unknown_terms": {"enum": ["refuse", "skip"]},
+        "explain": {"type": "boolean"},
     }
 
 
@@ -154,10 +173,12 @@ def _request(settings: Settings) -> Json:
             "anyOf": [
                 _list(_schema("VectorQuery"), **many),
                 _list(_schema("IdQuery"), **many),
+                _list(_schema("Wish"), **many),
             ]
         },
         "ids": _list(_schema("Id"), **many),
     }
+    wish = _wish(settings)["properties"]
     single = ({"features": vector}, {"instance": vector}, {"id": _schema("Id")})
     return {
         "description": "A vector, a matrix, or an object with queries and parameters.",
@@ -166,8 +187,32 @@ def _request(settings: Settings) -> Json:
             _list(vector, **many),
             *(_object({name: schema}, others) for name, schema in queries.items()),
             *(_object(query, others) for query in single),
+            *(
+                _object({name: schema}, {**wish, **others})
+                for name, schema in _wish(settings)["properties"].items()
+            ),
         ],
     }
+
+
+def _example() -> Json:
+    weight: Json = {"weight": {"type": "number", "minimum": 0}}
+    terms = _list({"type": "string"}, minItems=1)
+    kinds = {"id": _schema("Id"), "vector": _schema("Vector"), "terms": terms}
+    return {
+        "anyOf": [
+            _schema("Id"),
+            _schema("Vector"),
+            *(_object({name: schema}, weight) for name, schema in kinds.items()),
+        ]
+    }
+
+
+def _wish(settings: Settings) -> Json:
+    examples = _list(_schema("Example"), maxItems=settings.limits.max_ids)
+    terms = _list({"type": "string"}, maxItems=settings.limits.max_ids)
+    properties = {"like": examples, "dislike": examples, "terms": terms}
+    return _object({}, properties) | {"minProperties": 1}
 
 
 def _prediction() -> Json:
@@ -179,8 +224,14 @@ def _prediction() -> Json:
         },
         {
             "items": _list({"type": "object"}),
+            "approximate": {
+                "type": "boolean",
+                "description": "True where nearer rows may have been missed; not there elsewhere.",
+            },
             "n_found": {"type": "integer", "minimum": 0},
-            "reason": {"enum": ["excluded", "radius"]},
+            "reason": {"enum": list(_SHORTAGES)},
+            "detail": {"type": "string"},
+            "explanations": _list({"type": "object"}),
         },
     )
 

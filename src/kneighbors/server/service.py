@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kneighbors.server.answering import Answering
 from kneighbors.server.lifecycle import Endpoint
 from kneighbors.server.settings import Settings
 from kneighbors.server.telemetry import Telemetry
@@ -28,6 +29,7 @@ class Service:
     endpoint : Endpoint
         The one model, or that there is none.
     pool : WorkPool
+    answering : Answering
     telemetry : Telemetry
     models : Models, optional
         The many models, where requests load and unload them.
@@ -36,6 +38,7 @@ class Service:
     settings: Settings
     endpoint: Endpoint
     pool: WorkPool
+    answering: Answering
     telemetry: Telemetry
     models: Models | None = None
     buffered_bytes: int = 0

@@ -61,6 +61,12 @@ class Settings:
         variable="SAGEMAKER_MULTI_MODEL",
         one_of=("false", "true"),
     )
+    explorer: str = setting(
+        "false",
+        "Whether there is a page at /explorer to explore the model in.",
+        variable="KNEIGHBORS_EXPLORER",
+        one_of=("false", "true"),
+    )
     host: str = setting("127.0.0.1", "Address to listen on.", variable="KNEIGHBORS_HOST")
     port: int = setting(
         8080,
@@ -78,10 +84,25 @@ class Settings:
     )
     threads: int = setting(
         2,
-        "Requests that one worker searches for at a time.",
+        "Batches, and requests that are answered alone, that one worker works on at a time.",
         variable="KNEIGHBORS_THREADS",
         least=1,
         most=256,
+    )
+    batch_rows: int = setting(
+        64,
+        "Queries that one worker searches for together; those that come meanwhile are the next.",
+        variable="KNEIGHBORS_BATCH_ROWS",
+        least=1,
+        most=10_000,
+    )
+    batch_wait_ms: float = setting(
+        0.0,
+        "Time that a request which finds nobody searching waits for others; 0 starts at once.",
+        variable="KNEIGHBORS_BATCH_WAIT_MS",
+        unit="ms",
+        least=0,
+        most=1000,
     )
     blas_threads: int = setting(
         0,
@@ -157,7 +178,7 @@ class Settings:
     )
     max_waiting: int = setting(
         64,
-        "Requests that wait in one worker for a thread; more get 503.",
+        "Requests that wait in one worker for a thread or a batch; more get 503.",
         variable="KNEIGHBORS_MAX_WAITING",
         least=0,
         most=100_000,
@@ -264,6 +285,12 @@ class Settings:
     def __post_init__(self) -> None:
         for one in fields(self):
             object.__setattr__(self, one.name, checked(one, getattr(self, one.name)))
+        if self.explorer == self.multi_model == "true":
+            raise ParameterRefused(
+                "setting-conflict",
+                "Expected either explorer or multi_model, got both: the page shows one model.",
+                where="settings explorer and multi_model",
+            )
 
     @classmethod
     def from_environment(

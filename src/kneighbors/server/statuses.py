@@ -20,6 +20,7 @@ SERVER_CODES = MappingProxyType(
         "header-doubled": (400, "A header that has one value came twice."),
         "chunk-malformed": (400, "A chunk of the body is malformed or has a long extension."),
         "path-unknown": (404, "There is no such path."),
+        "explorer-unavailable": (404, "A script answers, and the page shows models alone."),
         "model-name": (400, "The name of a model is empty, too long or no UTF-8."),
         "model-url": (400, "The url of a model does not lie below the models' directory."),
         "model-request": (400, "The body of a request to load a model is no JSON object."),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -18,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from kneighbors.errors import BodyRefused
 from kneighbors.formats import CSV, JSON, JSONLINES, Accepted
+from kneighbors.recommend.query import Query
 from kneighbors.sagemaker.model import Model
-from kneighbors.sagemaker.query import Query
 from kneighbors.sagemaker.writing import accepted_format
 from kneighbors.server.bodies import ClientGone
 from kneighbors.server.logs import LOG
@@ -66,7 +65,7 @@ class Stream:
             return b""
         first, self._done = self._done, min(self._done + self._step, self.rows)
         begin = time.perf_counter()
-        part = _part(self._query, slice(first, self._done))
+        part = self._query.part(slice(first, self._done))
         (found,) = self._model.find([part])
         searched = time.perf_counter()
         piece = self._joined(self._model.write(part, found).body, first)
@@ -106,7 +105,7 @@ def stream_of(model: Model, query: Query, least: int) -> Stream | None:
     if len(query) * query.n_neighbors < least:
         return None
     accepted = accepted_format(query, ragged=False)
-    if query.exclude is not None or query.radius is not None:
+    if query.may_fall_short:
         try:
             if accepted_format(query, ragged=True).name != accepted.name:
                 return None
@@ -116,11 +115,6 @@ def stream_of(model: Model, query: Query, least: int) -> Stream | None:
     if not in_turn and not (accepted.name == JSON and query.shape == "object"):
         return None
     return Stream(model, query, accepted)
-
-
-def _part(query: Query, part: slice) -> Query:
-    exclude = None if query.exclude is None else query.exclude[part]
-    return replace(query, vectors=query.vectors[part], exclude=exclude)
 
 
 class StreamedResponse(Response):

@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Name of a path as a label; what is asked for beside these is "other".
 ROUTES = (
     *("ping", "invocations", "execution-parameters", "metrics", "openapi"),
-    *("models", "model", "model-invoke", "other"),
+    *("models", "model", "model-invoke", "explorer", "other"),
 )
 
 #: What the time of an invocation is spent on, in this order.
@@ -30,6 +30,8 @@ _SECONDS = (
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
 _QUERIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0, 4096.0, 16384.0)
+
+_REQUESTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 
 Labels = tuple[str, ...]
 
@@ -95,10 +97,24 @@ FAMILIES = (
         {},
         _QUERIES,
     ),
+    Family(
+        "kneighbors_batch_queries",
+        "histogram",
+        "Queries that were searched for together.",
+        {},
+        _QUERIES,
+    ),
+    Family(
+        "kneighbors_batch_requests",
+        "histogram",
+        "Requests that were searched for together.",
+        {},
+        _REQUESTS,
+    ),
     Family("kneighbors_body_bytes_total", "counter", "Bytes of invocations' bodies.", {}),
     Family("kneighbors_answer_bytes_total", "counter", "Bytes of invocations' answers.", {}),
     Family("kneighbors_in_flight", "gauge", "Requests that are being answered.", {}),
-    Family("kneighbors_waiting", "gauge", "Requests that wait for a thread.", {}),
+    Family("kneighbors_waiting", "gauge", "Requests that wait for a thread, or for a batch.", {}),
     Family("kneighbors_models_open", "gauge", "Models that are open, over all workers.", {}),
     Family("kneighbors_buffered_bytes", "gauge", "Bytes of bodies that are held.", {}),
 )
@@ -156,6 +172,11 @@ class Telemetry:
         self.add("kneighbors_requests_total", 1.0, (route, known))
         if ("kneighbors_request_seconds", (route,)) in _PLACES:
             self.observe("kneighbors_request_seconds", seconds, (route,))
+
+    def batch(self, requests: int, queries: int) -> None:
+        """Count a search for several requests."""
+        self.observe("kneighbors_batch_requests", requests)
+        self.observe("kneighbors_batch_queries", queries)
 
     def connections(self, count: int) -> None:
         """Note how many connections are open."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from kneighbors.server.refusals import HTTPRefused
+from kneighbors.server.refusals import HTTPRefused, late
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ class _Job(Generic[T]):
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     is_wanted: bool = True
+    is_over: bool = False
 
 
 class WorkPool:
@@ -55,9 +56,17 @@ class WorkPool:
     threads : int
         Jobs that run at a time.
     max_waiting : int
-        Jobs that wait.
+        Jobs and requests that wait.
     on_change : callable, optional
-        Told how many jobs wait, whenever that may have changed.
+        Told how many wait, whenever that may have changed.
+
+    Attributes
+    ----------
+    unfinished : int
+        Jobs and requests that have been let in; a job counts until whoever waits for it goes on,
+        so that no place is free in between.
+    in_batch : int
+        Of these, requests that share the search which runs now.
 
     Notes
     -----
@@ -73,25 +82,36 @@ class WorkPool:
         self._jobs: SimpleQueue[_Job[Any]] = SimpleQueue()
         self._started = False
         self.unfinished = 0
+        self.in_batch = 0
+
+    @property
+    def _counted(self) -> int:
+        # A batch takes one thread, however many requests are in it.
+        return self.unfinished - max(0, self.in_batch - 1)
 
     @property
     def waiting(self) -> int:
-        """Number of jobs that wait for a thread."""
-        return max(0, self.unfinished - self._threads)
+        """Number of jobs and requests that wait for a thread or a batch."""
+        return max(0, self._counted - self._threads)
 
     def check_room(self) -> None:
-        """Refuse when one more job would be too many.
+        """Refuse when one more would be too many.
 
         Raises
         ------
         HTTPRefused
             With code ``overloaded``.
         """
-        if self.unfinished >= self._most:
+        if self._counted >= self._most:
             raise HTTPRefused(
                 "overloaded",
                 f"Expected fewer requests at a time; {self.waiting} are waiting already.",
             )
+
+    def count(self, change: int) -> None:
+        """Count a request that takes a place without a job of its own, or stop counting it."""
+        self.unfinished += change
+        self._on_change(self.waiting)
 
     async def run(
         self,
@@ -129,25 +149,32 @@ class WorkPool:
         """
         if not is_admitted:
             self.check_room()
-        self._start()
-        loop = asyncio.get_running_loop()
-        job: _Job[T] = _Job(work, loop, loop.create_future(), hold)
-        hold.acquire()
-        self.unfinished += 1
-        self._on_change(self.waiting)
-        self._jobs.put(job)
+        self.count(1)
+        job = self._put(work, hold)
         try:
             async with asyncio.timeout(timeout_s):
                 result = await job.future
         except TimeoutError:
             if job.future.done() and not job.future.cancelled():
                 raise  # the work's own
-            raise HTTPRefused(
-                "answer-timeout", f"Expected to answer within {timeout_s:g} s, but could not."
-            ) from None
+            raise late() from None
         finally:
             job.is_wanted = False
+            if job.is_over:
+                self.count(-1)
         return result, job.started - job.queued
+
+    def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Run a job in a thread, for requests that are counted already."""
+        return self._put(work, NO_HOLD).future
+
+    def _put(self, work: Callable[[], T], hold: Hold) -> _Job[T]:
+        self._start()
+        loop = asyncio.get_running_loop()
+        job: _Job[T] = _Job(work, loop, loop.create_future(), hold)
+        hold.acquire()
+        self._jobs.put(job)
+        return job
 
     def _start(self) -> None:
         # Not before the first job: the parent may make a pool and fork afterwards.
@@ -175,9 +202,10 @@ class WorkPool:
             job.loop.call_soon_threadsafe(self._finish, job, result, error)
 
     def _finish(self, job: _Job[Any], result: Any, error: BaseException | None) -> None:
-        self.unfinished -= 1
+        job.is_over = True
+        if not job.is_wanted:  # else whoever waits for it counts, until it goes on
+            self.count(-1)
         job.hold.release()
-        self._on_change(self.waiting)
         if job.future.done():
             return
         if error is None:

@@ -26,9 +26,10 @@ from kneighbors.errors import KNeighborsError
 from kneighbors.formats.attributes import foreign_attributes
 from kneighbors.sagemaker.hosting import Hosted, open_hosted
 from kneighbors.sagemaker.model import Model
-from kneighbors.sagemaker.query import Reply
+from kneighbors.sagemaker.query import Found, Query, Reply
 from kneighbors.server import logs
 from kneighbors.server.cores import set_blas_threads
+from kneighbors.server.joining import find_each
 from kneighbors.server.logs import LOG
 from kneighbors.server.refusals import HTTPRefused, body_too_large, refusal, request_id
 from kneighbors.server.settings import Settings
@@ -41,8 +42,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Headers = list[tuple[str, str]]
 
-#: Queries that are searched for at once without a thread: some 20 ms at most.
+#: Queries of a request that are searched for at once without a thread: some 20 ms at most.
 _FEW = 8
+_BATCH = 32
+#: Time that a busy worker has to take further requests in before it searches.
+_GATHERING_S = 0.02
 #: gunicorn takes this for a worker that will never start, and ends.
 _BOOT_FAILED = 3
 _DRAINED_BYTES, _DRAINED_AT_ONCE = 1 << 26, 1 << 16
@@ -177,16 +181,76 @@ def _invoke(
     if not isinstance(hosted, Model):
         return hosted.invoke(body, content_type, accept, attributes)
     query = hosted.read(body, content_type, accept, attributes)
-    if len(query) <= _FEW and query.n_neighbors is not None:
-        (found,) = hosted.find([query])
+    if len(query) <= _FEW and query.is_plain:
+        found = _meeting(hosted).find(query) if _has_greenlets() else hosted.find([query])[0]
         return hosted.write(query, found)
     return _aside(lambda: hosted.write(query, hosted.find([query])[0]))
 
 
+def _has_greenlets() -> bool:
+    """Tell whether the worker's threads are gevent's, which take turns where they say so."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+class _Meeting:
+    """Requests of one worker's greenlets, which are searched for together.
+
+    A greenlet whose client has sent the next request already would go on with that one, and the
+    others would wait: here each gives way, so that all that have arrived are in the next search.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._waiting: list[tuple[Query, Any]] = []
+        self._is_called = False
+
+    def find(self, query: Query) -> Found:
+        """Return what a query finds."""
+        from gevent import spawn
+        from gevent.event import AsyncResult
+
+        result = AsyncResult()
+        self._waiting.append((query, result))
+        if not self._is_called:
+            self._is_called = True
+            spawn(self._search)  # which begins after all that have arrived
+        found: Found | BaseException = result.get()
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _search(self) -> None:
+        try:
+            while self._waiting:
+                self._gather()
+                those, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                found = find_each(self._model, [query for query, _ in those])
+                for (_, result), one in zip(those, found, strict=True):
+                    result.set(one)
+        finally:
+            self._is_called = False
+
+    def _gather(self) -> None:
+        """Let everything in that has arrived.
+
+        Of several workers, gunicorn lets each take but one connection in a round of its loop, so
+        that after rounds with a search in each, many would wait for theirs.
+        """
+        from gevent import Timeout, idle
+
+        with Timeout(_GATHERING_S, False):
+            idle()
+
+
+@cache
+def _meeting(model: Model) -> _Meeting:
+    return _Meeting(model)
+
+
 def _aside(work: Callable[[], T]) -> T:
     """Do what takes long in a real thread, if the worker's others are greenlets that would wait."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("threading"):
+    if not _has_greenlets():
         return work()
     result: T = _thread().apply(work)
     return result

@@ -1,0 +1,304 @@
+"""The searches of one worker: requests that arrive while one runs share the next.
+
+A request that finds nobody searching starts at once, with those that arrived in the same moment.
+Each keeps its own time-out, and its own error: where a batch fails, its halves are tried, down to
+the one that is to blame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+from kneighbors.sagemaker.model import Model
+from kneighbors.sagemaker.query import Found, Query
+from kneighbors.server.bodies import ClientGone
+from kneighbors.server.joining import find_each, joined
+from kneighbors.server.quickness import Quickness
+from kneighbors.server.refusals import late
+from kneighbors.server.turns import Line, Part, Ticket
+from kneighbors.server.workpool import NO_HOLD, Hold, WorkPool
+
+#: A search up to this long is done in the event loop's thread; pings wait no longer than that.
+SHORT_S = 0.005
+#: Neighbours that a batch asks for: some MiB of answers at a time.
+_NEIGHBOURS = 1 << 17
+
+Observer = Callable[[int, int], None]
+
+
+class Waiting(Ticket):
+    """A request in the line, and what has been found for it so far.
+
+    Parameters
+    ----------
+    model : Model
+    query : Query
+    future : Future
+        Of what is found, and of the seconds of waiting and of searching.
+    hold : Hold
+    is_gone : callable
+        Whether the client has left.
+    """
+
+    __slots__ = (
+        *("found", "future", "hold", "is_gone", "is_in_batch"),
+        *("model", "query", "queued_s", "search_s", "wait_s"),
+    )
+
+    def __init__(
+        self,
+        model: Model,
+        query: Query,
+        future: asyncio.Future[tuple[Found, float, float]],
+        hold: Hold,
+        is_gone: Callable[[], bool],
+    ) -> None:
+        super().__init__(model, len(query), query.n_neighbors or 1)
+        self.model = model
+        self.query = query
+        self.future = future
+        self.hold = hold
+        self.is_gone = is_gone
+        self.is_in_batch = False
+        self.found: list[Found] = []
+        self.queued_s = time.perf_counter()
+        self.wait_s, self.search_s = -1.0, 0.0
+
+
+class Batcher:
+    """Joins searches.
+
+    Parameters
+    ----------
+    pool : WorkPool
+        Whose threads search what takes long. It counts the requests already.
+    rows : int
+        Most queries of a batch.
+    wait_s : float, default=0.0
+        Seconds that a request which finds nobody searching waits for company.
+    on_batch : callable, optional
+        Told the requests and the queries of each batch.
+    short_s : float, default=SHORT_S
+        Searches up to this long are done in the event loop's thread; 0 does none there.
+
+    Notes
+    -----
+    All methods belong to the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        pool: WorkPool,
+        rows: int,
+        wait_s: float = 0.0,
+        on_batch: Observer = lambda requests, rows: None,
+        *,
+        short_s: float = SHORT_S,
+    ) -> None:
+        self._pool = pool
+        self._rows = rows
+        self._wait_s = wait_s
+        self._on_batch = on_batch
+        self._line: Line[Waiting] = Line(rows, _NEIGHBOURS)
+        self._short_s = short_s
+        self._quickness: WeakKeyDictionary[Model, Quickness] = WeakKeyDictionary()
+        self._is_searching = False
+        self._due: asyncio.Handle | None = None
+
+    async def find(
+        self,
+        model: Model,
+        query: Query,
+        timeout_s: float,
+        *,
+        hold: Hold = NO_HOLD,
+        is_gone: Callable[[], bool] = lambda: False,
+        is_alone: bool = False,
+    ) -> tuple[Found, float, float]:
+        """Return what a query finds, searching for it together with others.
+
+        Parameters
+        ----------
+        model : Model
+        query : Query
+            Plain (`Query.is_plain`).
+        timeout_s : float
+            Seconds, waiting included.
+        hold : Hold, optional
+            Acquired until no search for the query runs any more.
+        is_gone : callable, optional
+            Whether the client has left; then it is not searched for.
+        is_alone : bool, default=False
+            Whether no other request has arrived, so that there is nobody to look around for.
+
+        Returns
+        -------
+        found : Found
+            The same as of a search for this query alone.
+        waited_s, searched_s : float
+            Seconds until its first batch began, and of all its batches.
+
+        Raises
+        ------
+        HTTPRefused
+            With code ``answer-timeout``.
+        ClientGone
+        """
+        if is_alone and self._may_go_ahead(model, query):
+            return self._find_here(model, query)
+        loop = asyncio.get_running_loop()
+        one = Waiting(model, query, loop.create_future(), hold, is_gone)
+        hold.acquire()
+        self._line.add(one)
+        self._call(loop)
+        timer = loop.call_later(timeout_s, self._expire, one)
+        try:
+            return await one.future
+        finally:
+            timer.cancel()
+            if one in self._line:  # cancelled, or too late
+                self._leave(one)
+            if one.is_in_batch:  # which goes on without it
+                self._pool.in_batch -= 1
+
+    def _may_go_ahead(self, model: Model, query: Query) -> bool:
+        rows = len(query)
+        return (
+            not (self._line or self._is_searching or self._wait_s)
+            and rows <= self._rows
+            and rows * (query.n_neighbors or 1) <= _NEIGHBOURS
+            and self._quickness_of(model).is_short(rows)
+        )
+
+    def _find_here(self, model: Model, query: Query) -> tuple[Found, float, float]:
+        begin = time.perf_counter()
+        (found,) = find_each(model, [query])
+        search_s = time.perf_counter() - begin
+        self._quickness_of(model).observe(len(query), search_s)
+        self._on_batch(1, len(query))
+        if isinstance(found, BaseException):
+            raise found
+        return found, 0.0, search_s
+
+    def _leave(self, one: Waiting) -> None:
+        """Let a request go that is not to be searched for, or not any further."""
+        self._line.drop(one)
+        if not one.is_in_batch:
+            one.hold.release()
+
+    def _expire(self, one: Waiting) -> None:
+        _fail(one, late())
+
+    def _call(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See to it that a batch begins: after this round of the loop, which may bring others."""
+        if self._is_searching:
+            return
+        if self._wait_s and self._line.rows < self._rows:
+            if self._due is None:
+                self._due = loop.call_later(self._wait_s, self._begin)
+            return
+        if self._due is None or self._wait_s:
+            if self._due is not None:
+                self._due.cancel()
+            self._due = loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """Take a batch and search for it, here or in a thread."""
+        self._due = None
+        if self._is_searching:
+            return
+        for one in [one for one in self._line if one.is_gone()]:
+            self._leave(one)
+            _fail(one, ClientGone())
+        parts = self._line.take()
+        if not parts:
+            return
+        rows = 0
+        self._pool.in_batch = len(parts)
+        for part in parts:
+            part.ticket.is_in_batch = True
+            rows += part.last - part.first
+        self._on_batch(len(parts), rows)
+        search = _Search(parts)
+        quickness = self._quickness_of(parts[0].ticket.model)
+        if quickness.is_short(rows):
+            search.run()
+            quickness.observe(rows, search.seconds)
+            self._end(search)
+            return
+        self._is_searching = True
+
+        def end(job: asyncio.Future[None]) -> None:
+            self._is_searching = False
+            quickness.observe_thread(rows, search.seconds, search.own_s)
+            self._end(search)
+
+        self._pool.start(search.run_in_thread).add_done_callback(end)
+
+    def _quickness_of(self, model: Model) -> Quickness:
+        known = self._quickness.get(model)
+        if known is None:
+            known = self._quickness[model] = Quickness(self._short_s)
+        return known
+
+    def _end(self, search: _Search) -> None:
+        """Hand out what was found, and go on with who is still waiting."""
+        self._pool.in_batch = 0
+        for part, found in zip(search.parts, search.found, strict=True):
+            one = part.ticket
+            one.is_in_batch = False
+            if one.wait_s < 0:
+                one.wait_s = search.began_s - one.queued_s
+            one.search_s += search.seconds
+            if isinstance(found, BaseException):
+                _fail(one, found)
+            else:
+                one.found.append(found)
+                if part.last == one.rows and not one.future.done():
+                    one.future.set_result((joined(one.found), one.wait_s, one.search_s))
+            if one.future.done():
+                self._line.drop(one)
+            if one not in self._line:
+                one.hold.release()
+        if len(self._line):
+            self._due = asyncio.get_running_loop().call_soon(self._begin)
+
+
+class _Search:
+    """One batch."""
+
+    def __init__(self, parts: list[Part[Waiting]]) -> None:
+        self.parts = parts
+        self.found: list[Found | BaseException] = []
+        self.began_s = self.seconds = self.own_s = 0.0
+
+    def run(self) -> None:
+        """Search; what goes wrong is found in place of neighbours."""
+        self.began_s = time.perf_counter()
+        try:
+            self.found = find_each(
+                self.parts[0].ticket.model, [_query_of(one) for one in self.parts]
+            )
+        except BaseException as error:
+            self.found = [error] * len(self.parts)
+        self.seconds = time.perf_counter() - self.began_s
+
+    def run_in_thread(self) -> None:
+        """Search, and note how much of the time was on a processor."""
+        own_s = time.thread_time()
+        self.run()
+        self.own_s = time.thread_time() - own_s
+
+
+def _query_of(part: Part[Waiting]) -> Query:
+    query = part.ticket.query
+    is_whole = part.last - part.first == len(query)
+    return query if is_whole else query.part(slice(part.first, part.last))
+
+
+def _fail(one: Waiting, error: BaseException) -> None:
+    if not one.future.done():
+        one.future.set_exception(error)

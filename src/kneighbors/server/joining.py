@@ -1,0 +1,55 @@
+"""What several requests find in one search, and what one request finds in several.
+
+It needs neither an event loop nor a framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from kneighbors.sagemaker.model import Model
+from kneighbors.sagemaker.query import Found, Query
+
+
+def find_each(model: Model, queries: Sequence[Query]) -> list[Found | BaseException]:
+    """Return what each request finds, or the error that it alone is to blame for.
+
+    They are searched for together. Where that fails, the halves are tried; where memory is too
+    little for one request, the halves of its queries.
+    """
+    try:
+        return [*model.find(queries)]
+    except BaseException as error:
+        if len(queries) > 1:
+            half = len(queries) // 2
+            return find_each(model, queries[:half]) + find_each(model, queries[half:])
+        (query,) = queries
+        if not isinstance(error, MemoryError) or len(query) < 2:
+            return [error]
+    half = len(query) // 2
+    pieces = []
+    for piece in (query.part(slice(half)), query.part(slice(half, None))):
+        (found,) = find_each(model, [piece])
+        if isinstance(found, BaseException):
+            return [found]
+        pieces.append(found)
+    return [joined(pieces)]
+
+
+def joined(pieces: list[Found]) -> Found:
+    """Return what was found piece by piece as what would have been found at once."""
+    if len(pieces) == 1:
+        return pieces[0]
+    distances, indices = [p.distances for p in pieces], [p.indices for p in pieces]
+    if all(isinstance(one, np.ndarray) for one in indices):
+        return Found(np.concatenate(distances), np.concatenate(indices))
+    reasons = [p.reasons or [None] * len(p.indices) for p in pieces]
+    return Found(_chained(distances), _chained(indices), _chained(reasons))
+
+
+def _chained(lists: Iterable[Iterable[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
