@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-slow test-lowest test-aws test-peers format docs bench clean
+.PHONY: help demo test check lint types unit test-slow test-lowest test-aws test-peers format docs bench web clean
 
 PYTHON ?=
 ARGS ?=
@@ -67,6 +67,9 @@ docs: ## Build the documentation into site/
 bench: ## Compare speed with the peers, the short form (ten minutes; the first time two more)
 	@$(environment) bench
 	@$(step) benchmarks .venv-bench/bin/python benchmarks/short.py $(ARGS)
+
+web: ## Build the explorer's page from web/ with npm; ARGS=--check only compares
+	@$(step) explorer scripts/explorer $(ARGS)
 
 clean: ## Remove environments, caches and what was built
 	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-aws-* .venv*.lock build dist site .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,8 @@ def test_it_is_used_where_it_is_mapped(path: Path) -> None:
         assert isinstance(index, GraphIndex)
         found = index.searcher._graph
         assert not found.hnsw.neighbors.is_owned
-        assert not faiss.downcast_index(found.storage).codes.is_owned
+        storage: Any = faiss.downcast_index(found.storage)
+        assert not storage.codes.is_owned
 
 
 def test_it_can_be_saved_again(path: Path, tmp_path: Path) -> None:

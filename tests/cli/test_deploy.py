@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cli_disks import mounted
 from support.cli_run import Runner
 from support.local_plane import PlaneProcess
 
@@ -117,6 +118,18 @@ def test_packaging_prints_what_a_model_has_to_be_told(
     told = cli("package", str(wines), "--output", str(target), "--force", "--json")
     assert told.json["environment"]["SAGEMAKER_PROGRAM"] == "sklearn_nearest_neighbors.py"
     assert told.json["bytes"] == target.stat().st_size
+
+
+def test_a_full_disk_leaves_no_folder_to_start_a_job_from(cli: Runner, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=96k") as disk:
+        done = cli("sagemaker", "init", disk / "deep/job", "--with-package", "--json")
+        assert (1, "storage-full") == (done.code, done.json["error"]["code"])
+        assert [] == list(disk.iterdir())
+        # What was there before stays, in a folder that was.
+        (disk / "mine").mkdir()
+        (disk / "mine/notes.txt").write_text("mine")
+        assert 1 == cli("sagemaker", "init", disk / "mine", "--with-package").code
+        assert ["notes.txt"] == [path.name for path in (disk / "mine").iterdir()]
 
 
 def test_a_job_begins_with_a_script_that_is_never_overwritten(cli: Runner, tmp_path: Path) -> None:

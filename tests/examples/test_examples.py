@@ -28,7 +28,7 @@ def test_every_example_is_listed_and_tested() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
     readme = (EXAMPLES / "README.md").read_text("utf-8")
     assert {name for name in programs if f"({name})" in readme} == programs
-    assert programs == {"quickstart.py", "bring_your_own.py"}
+    assert programs == {"quickstart.py", "bring_your_own.py", "wine_recommender.py"}
 
 
 def test_the_quick_start_goes_all_the_way(tmp_path: Path) -> None:
@@ -70,3 +70,17 @@ def test_without_files_it_writes_its_own(tmp_path: Path, arguments: list[str]) -
     assert said.startswith(f"next to {arguments[1] if arguments else 'wine-0000000'}:")
     assert len(said.splitlines()) == 6
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_wine_recommender_recommends_and_is_evaluated(tmp_path: Path) -> None:
+    said = run(
+        "wine_recommender.py", "--n", "1000", "--users", "120", "--picture", "likes.svg",
+        folder=tmp_path,
+    )  # fmt: skip
+    lines = said.splitlines()
+    assert lines[0].endswith("and lemon, wet stone, crisp, may like:")
+    prices = [float(line.split()[1]) for line in lines[1:6]]
+    assert 5 == len(prices)
+    assert max(prices) < 30
+    assert ["recommender", "popular", "random"] == [line.split()[-1] for line in lines[7:]]
+    assert ["likes.svg"] == [path.name for path in tmp_path.iterdir()]

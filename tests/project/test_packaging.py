@@ -77,7 +77,8 @@ def test_the_wheel_holds_nothing_else(names: set[str]) -> None:
     suffixes = {Path(name).suffix for name in inside}
     assert all(name.startswith("kneighbors/") for name in inside)
     # Besides modules only data that they read: no tests, caches, arrays or archives.
-    assert suffixes <= {".py", ".typed", ".json", ".html"}
+    page = {".html", ".css", ".js", ".svg", ".woff2", ".txt"}
+    assert suffixes <= {".py", ".typed", ".json", *page}
     assert {name.removeprefix(info) for name in names - inside} == {
         "METADATA",
         "RECORD",

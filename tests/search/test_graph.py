@@ -137,7 +137,8 @@ def test_the_opened_graph_works_on_the_bytes_as_they_are(cosine: GraphIndex) -> 
 
     graph_ = cosine.searcher._graph
     assert not graph_.hnsw.neighbors.is_owned
-    assert not faiss.downcast_index(graph_.storage).codes.is_owned
+    storage: Any = faiss.downcast_index(graph_.storage)
+    assert not storage.codes.is_owned
 
 
 def test_a_pickle_has_the_same_answers(cosine: GraphIndex) -> None:

@@ -53,7 +53,9 @@ class Chart {
     this.behaviour
       .scaleExtent([1, 400])
       .filter((event: any) => !(event.shiftKey || (this.isSelecting && event.type !== "wheel")) && !event.button)
-      .on("zoom", ({ transform }) => { this.at = transform; this.move(); });
+      .on("start", () => { this.isMoving = true; clearTimeout(this.rest); })
+      .on("zoom", ({ transform }) => { this.at = transform; this.setTip(null); this.redraw(); })
+      .on("end", () => { this.rest = window.setTimeout(() => { this.isMoving = false; this.redraw(); }, REST_MS); });
     select(box).call(this.behaviour).on("dblclick.zoom", null);
   }
 
@@ -128,14 +130,6 @@ class Chart {
 
   redraw(): void {
     if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.draw(); });
-  }
-
-  private move(): void {
-    this.isMoving = true;
-    clearTimeout(this.rest);
-    this.rest = window.setTimeout(() => { this.isMoving = false; this.redraw(); }, REST_MS);
-    this.setTip(null);
-    this.redraw();
   }
 
   private draw(): void {

@@ -31,7 +31,7 @@ export interface Transform {
 }
 
 /** Fewer points than these are no map any more. */
-const FEWEST = 15_000;
+const FEWEST = 12_000;
 const SLOW_MS = 30;
 const QUICK_MS = 18;
 
@@ -116,7 +116,7 @@ export class Plot {
     const spent = this.last ? now - this.last : 0;
     this.last = now;
     if (spent > 250) return; // it rested meanwhile
-    if (spent > SLOW_MS) this.share = Math.max(FEWEST / this.n, this.share * 0.7);
+    if (spent > SLOW_MS) this.share = Math.max(FEWEST / this.n, this.share * Math.max(0.25, QUICK_MS / spent));
     else if (spent > 0 && spent < QUICK_MS) this.share = Math.min(1, this.share * 1.05);
   }
 }

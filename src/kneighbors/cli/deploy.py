@@ -9,7 +9,15 @@ import click
 
 from kneighbors.cli.archive_options import bucket_option, contents_options, image_option
 from kneighbors.cli.console import progress_bars, remark, write_json, write_line
-from kneighbors.cli.targets import Target, pairs, resolve, role_option, target_options
+from kneighbors.cli.targets import (
+    Target,
+    instances_option,
+    pairs,
+    resolve,
+    role_option,
+    target_options,
+    waiting_options,
+)
 
 if TYPE_CHECKING:
     from kneighbors.sagemaker.deploy import Deployed
@@ -42,7 +50,7 @@ _BUCKET_PATH = "-"
 @target_options
 @click.option("--name", metavar="NAME", help="Of the endpoint; by default made of M's.")
 @click.option("--instance-type", metavar="TYPE", help="ml.m5.large by default.")
-@click.option("--instances", type=int, default=1, metavar="N", help="1 by default.")
+@instances_option
 @role_option
 @bucket_option
 @click.option("--prefix", default="kneighbors", metavar="KEY", help="What keys begin with.")
@@ -86,9 +94,7 @@ _BUCKET_PATH = "-"
     help="How long a container may take to be healthy, 60 to 3600; 480 by default.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the requests as JSON, and send none.")
-@click.option("--no-wait", is_flag=True, help="Do not wait until it is in service.")
-@click.option("--timeout", type=float, default=1800.0, metavar="S", help="How long to wait; 1800.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@waiting_options("it is in service", 1800.0)
 def command(
     model: str,
     to: str,

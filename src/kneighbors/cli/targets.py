@@ -78,6 +78,43 @@ def target_options(command: F) -> F:
     return command
 
 
+def instances_option(command: F) -> F:
+    """Add the option for the number of instances."""
+    return click.option("--instances", type=int, default=1, metavar="N", help="1 by default.")(
+        command
+    )
+
+
+def waiting_options(until: str, seconds: float) -> Callable[[F], F]:
+    """Return what adds the options for how a command ends: when, and with which words.
+
+    Parameters
+    ----------
+    until : str
+        What is waited for, as in ``"it has ended"``.
+    seconds : float
+        How long, by default.
+    """
+    options = (
+        click.option("--no-wait", is_flag=True, help=f"Do not wait until {until}."),
+        click.option(
+            "--timeout",
+            type=float,
+            default=seconds,
+            metavar="S",
+            help=f"How long to wait; {seconds:g}.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    )
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def role_option(command: F) -> F:
     """Add the option for the role of an endpoint."""
     return click.option(

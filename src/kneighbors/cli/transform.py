@@ -9,7 +9,13 @@ import click
 
 from kneighbors.cli.archive_options import bucket_option, front_option, image_option
 from kneighbors.cli.console import progress_bars, write_json, write_line
-from kneighbors.cli.targets import resolve, role_option, target_options
+from kneighbors.cli.targets import (
+    instances_option,
+    resolve,
+    role_option,
+    target_options,
+    waiting_options,
+)
 
 _EPILOG = """\b
 Examples:
@@ -39,7 +45,7 @@ Exit codes: 0 all answered; 1 AWS, the model or a file is at fault;
 @click.option("--join", is_flag=True, help="Join the answers to the records.")
 @click.option("--name", metavar="NAME", help="Of the job; by default made of M's.")
 @click.option("--instance-type", default="ml.m5.large", metavar="TYPE", help="ml.m5.large.")
-@click.option("--instances", type=int, default=1, metavar="N", help="1 by default.")
+@instances_option
 @click.option("--max-concurrency", type=int, metavar="N", help="Requests at once to an instance.")
 @click.option("--max-payload", "max_payload_mb", type=int, metavar="MB", help="Of a request.")
 @role_option
@@ -47,9 +53,7 @@ Exit codes: 0 all answered; 1 AWS, the model or a file is at fault;
 @image_option
 @front_option
 @click.option("--keep-model", is_flag=True, help="Leave the model that was made of M.")
-@click.option("--no-wait", is_flag=True, help="Do not wait until it has ended.")
-@click.option("--timeout", type=float, default=3600.0, metavar="S", help="How long to wait; 3600.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@waiting_options("it has ended", 3600.0)
 def command(
     model: str,
     to: str,

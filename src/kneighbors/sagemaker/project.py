@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kneighbors import __version__
@@ -45,7 +47,7 @@ def write_project(
         ``artifact-path`` when `folder` can be no path.
     StorageError
         ``storage-exists`` when a file is there, before anything is written; or what the system
-        refused.
+        refused, and then no new file or folder is left.
     """
     needed = "" if with_package else f"kneighbors=={__version__}\n"
     contents = {OWN_SCRIPT: own_script(OWN_SCRIPT), _REQUIREMENTS: needed.encode()}
@@ -63,6 +65,24 @@ def write_project(
             where=str(existing[0]),
             hint="Choose another folder, or give --force to replace it.",
         )
-    for path, data in paths.items():
-        LocalStore().put(Address.parse(path), data)
+    with _whole_or_absent(paths):
+        for path, data in paths.items():
+            LocalStore().put(Address.parse(path), data)
     return list(paths)
+
+
+@contextmanager
+def _whole_or_absent(paths: Collection[Path]) -> Iterator[None]:
+    """Take back what was made, if not all of it can be."""
+    files = [path for path in paths if not path.exists()]
+    folders = {folder for path in files for folder in path.parents if not folder.exists()}
+    try:
+        yield
+    except BaseException:
+        for path in files:
+            with suppress(OSError):
+                path.unlink()
+        for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+        raise

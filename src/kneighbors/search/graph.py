@@ -193,7 +193,7 @@ class GraphIndex:
 
         Notes
         -----
-        O(ef_search * M) rows are compared in the graph, and about 1.25 * n_neighbors + 4 in float64.
+        O(ef_search * M) rows are compared in the graph, and some 1.25 * n_neighbors + 4 in float64.
         """
         if len(Q) == 1 and masks is None:
             return self._one(Q, n_neighbors, exclude)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kneighbors.server.ahead import check_ahead
 from kneighbors.server.board import Slot, State
 from kneighbors.server.logs import LOG, failure_facts
 from kneighbors.server.refusals import HTTPRefused
@@ -36,6 +37,7 @@ class Endpoint:
         self._opener = opener
         self._thread: threading.Thread | None = None
         self._settled = threading.Event()
+        self._ending = threading.Event()
         self.slot = slot
         self.facts: dict[str, str] = {}
         self._hosted: Hosted | None = None
@@ -103,6 +105,7 @@ class Endpoint:
     def stop(self) -> None:
         """Say that this worker is about to end; requests that it has are answered still."""
         self.slot.state = State.STOPPING
+        self._ending.set()
 
     def _load(self, opener: Opener) -> None:
         begin = time.perf_counter()
@@ -121,6 +124,7 @@ class Endpoint:
             LOG.info("ready", extra={"facts": took | self.facts})
             self._settled.set()
             _warm_items(hosted)
+            check_ahead(hosted, self._ending, self.fail)
         finally:
             self._settled.set()
 
