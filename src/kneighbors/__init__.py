@@ -33,7 +33,7 @@ _HOME_OF = {
     "Recommender": "kneighbors.recommend",
     "load": "kneighbors.neighbors",
 }
-_MODULES = ("datasets", "errors")
+_MODULES = ("datasets", "errors", "evaluate")
 
 
 def __getattr__(name: str) -> Any:
