@@ -26,13 +26,16 @@ for (const name of ["index.html", "icon.svg"]) copyFileSync(join("src", name), j
 const packages = ["preact", "@preact/signals", "@preact/signals-core", "twgl.js", "kdbush", "d3-zoom",
   "d3-selection", "d3-drag", "d3-dispatch", "d3-interpolate", "d3-color", "d3-timer", "d3-ease",
   "d3-transition", "@fontsource-variable/inter"];
-const licences = packages.map((name) => {
+const terms = new Map();
+for (const name of packages) {
   const folder = join("node_modules", name);
   const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   let text = "";
   for (const file of ["LICENSE", "LICENSE.md", "LICENSE.txt"]) {
     try { text = readFileSync(join(folder, file), "utf8"); break; } catch { /* the next name */ }
   }
-  return `${name} ${version} (${license})\n\n${text.replace(/\r/g, "").trim()}\n`;
-});
+  text = text.replace(/\r/g, "").trim();
+  terms.set(text, [...(terms.get(text) ?? []), `${name} ${version} (${license})`]);
+}
+const licences = [...terms].map(([text, names]) => `${names.join("\n")}\n\n${text}\n`);
 writeFileSync(join(target, "licences.txt"), licences.join("\n" + "-".repeat(80) + "\n\n"));

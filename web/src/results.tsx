@@ -178,6 +178,6 @@ function Why({ item }: { item: Neighbour }) {
   const { likes } = question.value;
   const near = likes.length > 1 && likes.find((one) => one.id === why.like);
   const shared = [...new Set(Object.values(why.shared ?? {}).flat())].slice(0, MOST_SHARED);
-  const words = [near ? `nearest to ${titleOf(near)}` : "", shared.length ? `shares ${shared.join(", ")}` : ""].filter(Boolean);
-  return words.length ? <p class="why">{words.join("; ")}</p> : null;
+  const words = [shared.length ? `shares ${shared.join(", ")}` : "", near ? `nearest to ${titleOf(near)}` : ""].filter(Boolean);
+  return words.length ? <p class="why" title={words.join("; ")}>{words.join("; ")}</p> : null;
 }
