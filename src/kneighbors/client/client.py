@@ -10,6 +10,7 @@ import numpy as np
 
 from kneighbors.client.connection import Connection, ServiceAnswerError
 from kneighbors.client.endpoint import EndpointConnection, endpoint_name
+from kneighbors.client.halving import halving
 from kneighbors.client.wire import (
     Arrays,
     Float64Array,
@@ -44,7 +45,6 @@ _NEIGHBOR_BYTES = 16
 _USUAL_NEIGHBORS = 10
 #: Room for the rest of a body: a header, field names.
 _SPARE_BYTES = 4_096
-_TOO_LARGE = frozenset({"body-too-large", "rows-too-many", "answer-too-large"})
 
 
 class Client:
@@ -328,7 +328,7 @@ class Client:
         answers: list[T] = []
         for start in range(0, len(queries), size):
             try:
-                answers.extend(_halving(queries[start : start + size], ask))
+                answers.extend(halving(queries[start : start + size], ask))
             except ServiceAnswerError as error:
                 if start == 0 or error.where is None:
                     raise
@@ -350,14 +350,3 @@ class Client:
         body = dump({name: queries, "parameters": parameters})
         answer = self._connection.post(body, {"Content-Type": JSON, "Accept": JSON})
         return read_predictions(answer, len(queries))
-
-
-def _halving(part: Any, ask: Callable[[Any], list[T]]) -> list[T]:
-    try:
-        return ask(part)
-    except ServiceAnswerError as error:
-        too_large = error.status == 413 or error.code in _TOO_LARGE
-        if not too_large or len(part) < 2:
-            raise
-    middle = len(part) // 2
-    return _halving(part[:middle], ask) + _halving(part[middle:], ask)
