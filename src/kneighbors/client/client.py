@@ -227,9 +227,7 @@ class Client:
             Rows of the corpus that are the queries; either these or `vectors`.
         vectors : array-like of shape (n_queries, n_features) or (n_features,), optional
         **wanted
-            ``n_neighbors`` (by default what the server was set to; with `radius` alone, as many as
-            there are), ``radius``, ``exclude_self``, ``exclude_ids``, ``include_items``,
-            ``filter``, ``diversity`` and the others of `kneighbors.recommend.Wanted`.
+            As `kneighbors.recommend.Wanted` has it.
 
         Returns
         -------
