@@ -10,7 +10,12 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from kneighbors.errors import ParameterRefused
+from kneighbors.errors import ItemsRefused, ParameterRefused
+from kneighbors.sagemaker.model import Model
+from kneighbors.search.index import ExactIndex
+from kneighbors.search.rows import ArrayRows
+from kneighbors.server.app import create_app
+from kneighbors.server.explorer.view import View
 from kneighbors.server.settings import Settings
 from support.cli_run import COMMAND
 from support.cli_server import Served, served
@@ -136,8 +141,10 @@ def test_what_is_out_of_form_is_refused(library: Served, path: str, status: int,
 
 
 def test_without_the_setting_there_is_no_explorer(books: Path) -> None:
-    with served(books, "--port", "0", "--workers", "1") as plain:
-        assert refused(plain, "/explorer") == (404, "path-unknown")
+    plain = create_app(Settings(model=str(books)))
+    explored = create_app(Settings(model=str(books), explorer="true"))
+    assert "/explorer" not in plain.paths
+    assert "/explorer" in explored.paths
 
 
 def test_the_command_serves_the_page_on_this_machine_alone(books: Path) -> None:
@@ -156,16 +163,13 @@ def test_a_server_of_several_models_has_no_explorer() -> None:
     assert caught.value.code == "setting-conflict"
 
 
-def test_a_corpus_without_attributes_is_explored_by_its_rows(tmp_path: Path) -> None:
-    from kneighbors.artifact import save
-    from kneighbors.search.index import ExactIndex
-    from kneighbors.search.rows import ArrayRows
-
+def test_a_corpus_without_attributes_is_explored_by_its_rows() -> None:
     X = np.random.default_rng(0).standard_normal((50, 3))
-    save(tmp_path / "plain", ExactIndex.build(ArrayRows(X), "euclidean"))
-    with served(tmp_path / "plain", "--port", "0", "--workers", "1", "--explorer") as plain:
-        about = got(plain, "/explorer/api/about")
-        assert (about["title"], about["columns"], about["n_terms"]) == (None, [], 0)
-        found = got(plain, "/explorer/api/search?q=17")["results"]
-        assert found[0] == {"row": 17, "id": 17, "attributes": {}}
-        assert refused(plain, "/explorer/api/colours?column=x") == (400, "items-column-unknown")
+    view = View(Model(ExactIndex.build(ArrayRows(X), "euclidean")))
+    about = json.loads(view.about())
+    assert (about["title"], about["columns"], about["n_terms"]) == (None, [], 0)
+    assert view.search("17", 5)["results"][0] == {"row": 17, "id": 17, "attributes": {}}
+    assert view.terms("a") == {"terms": []}
+    with pytest.raises(ItemsRefused) as caught:
+        view.colours("x")
+    assert caught.value.code == "items-column-unknown"
