@@ -29,7 +29,15 @@ from support.wire_bodies import (
 
 BODIES = list(hostile_bodies())
 #: Refused only by what knows the corpus: its width, its metric, its ids.
-BY_THE_MODEL = ("array-", "id-", "items-", "exclude-self-needs-ids", "n-neighbors-range", "radius-", "vocabulary-")
+BY_THE_MODEL = (
+    "array-",
+    "id-",
+    "items-",
+    "exclude-self-needs-ids",
+    "n-neighbors-range",
+    "radius-",
+    "vocabulary-",
+)
 
 
 def outcome(body: bytes, content_type: str) -> Request | str:
