@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import re
 import shutil
 import sys
@@ -56,9 +57,7 @@ def test_every_public_name_is_on_the_reference_page(name: str) -> None:
 
 def test_the_reference_page_lists_only_what_exists() -> None:
     for dotted in re.findall(r"^::: kneighbors\.([\w.]+)$", API.read_text("utf-8"), re.MULTILINE):
-        value: Any = kneighbors
-        for part in dotted.split("."):
-            value = getattr(value, part)
+        value: Any = pkgutil.resolve_name(f"kneighbors.{dotted}")
         assert value.__doc__, f"{dotted} has no docstring"
 
 
