@@ -64,7 +64,8 @@ class CodedQueries:
             unit = np.maximum(np.abs(real).max(axis=1) / MOST_CODE * (1 + ROUNDING), 2.0**-900)
             real /= unit[:, np.newaxis]
             integers = np.rint(real)
-            errors = lengths(real - integers) * (1 + ROUNDING) + ROUNDING
+            # Each column's own rounding is far below `ROUNDING`; together they grow with the root.
+            errors = lengths(real - integers) * (1 + ROUNDING) + ROUNDING * np.sqrt(real.shape[1])
             integers[:, -1] = np.ceil(errors * scale.step[-1])
             shares = numbers * scale.middle
         self.is_unbounded = ~(np.isfinite(integers).all(axis=1) & np.isfinite(shares).all(axis=1))
