@@ -63,7 +63,7 @@ def test_random_damage_is_always_detected(
 
 
 @pytest.mark.parametrize(
-    ("id_type", "shape"), [("integer", (200, 16)), ("row", (6000, 64))], ids=["integer", "head"]
+    ("id_type", "shape"), [("integer", (200, 16)), ("row", (12_000, 64))], ids=["integer", "head"]
 )
 def test_damage_to_every_kind_of_part_is_detected(
     tmp_path: Path, id_type: str, shape: tuple[int, int]

@@ -121,7 +121,7 @@ def test_saving_over_an_artifact_fails_whole_at_every_call(
     assert seed_of(path) == 1
     over(path)
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
-    assert len(making.contents(path)) == 9
+    assert len(making.contents(path)) == 10
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=errno.errorcode.get)

@@ -33,7 +33,7 @@ def refusal(path: Path) -> ArtifactError:
 
 
 def test_parts_are_mapped_and_cannot_be_written_to(tmp_path: Path) -> None:
-    save(tmp_path / "a", making.index("cosine", 6000, 64))
+    save(tmp_path / "a", making.index("cosine", 12_000, 64))
     with open_artifact(tmp_path / "a") as artifact:
         head = artifact.index.parts()["head"]
         assert not head.flags.writeable

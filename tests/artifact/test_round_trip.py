@@ -22,7 +22,7 @@ from support import artifact_making as making
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("metric", making.METRIC_NAMES)
-@pytest.mark.parametrize("shape", [(200, 16), (6000, 64), (1, 1), (7, 3)])
+@pytest.mark.parametrize("shape", [(200, 16), (12_000, 64), (1, 1), (7, 3)])
 def test_answers_are_the_same_after_opening(
     tmp_path: Path, metric: str, dtype: str, shape: tuple[int, int]
 ) -> None:
@@ -38,7 +38,7 @@ def test_answers_are_the_same_after_opening(
             index.kneighbors(Q, k), artifact.index.kneighbors(Q, k), strict=True
         ):
             np.testing.assert_array_equal(expected, found)
-    engines = {(200, 16): "product", (6000, 64): "head"}
+    engines = {(200, 16): "product", (12_000, 64): "head"}
     assert index.plan["engine"] == engines.get(shape, "product")
 
 

@@ -10,8 +10,8 @@ from kneighbors.artifact import PartReport, pack, save, verify
 from support import artifact_making as making
 
 NAMES = [
-    "manifest", "factors", "ids-hashes", "ids-offsets", "ids-order", "ids-text", "items",
-    "vectors", "vectors-blocks",
+    "manifest", "factors", "ids-hashes", "ids-offsets", "ids-order", "ids-slots", "ids-text",
+    "items", "vectors", "vectors-blocks",
 ]  # fmt: skip
 
 

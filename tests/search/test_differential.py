@@ -18,6 +18,8 @@ from kneighbors.search.rows import ArrayRows
 from support import oracle, problems
 
 CHUNKS, PROBLEMS = 20, 50
+#: Chunks that are not left to the long run.
+DEFAULT = 3
 
 
 def build(X: Any, metric: str, random: np.random.Generator) -> ExactIndex:
@@ -71,7 +73,13 @@ def brute(metric: str, X: Any, q: Any, k: int) -> tuple[Any, Any]:
     return every[rows], rows
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        pytest.param(chunk, marks=pytest.mark.slow) if chunk >= DEFAULT else chunk
+        for chunk in range(CHUNKS)
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("metric", sorted(METRICS))
 def test_every_answer_is_that_of_brute_force(metric: str, dtype: str, chunk: int) -> None:

@@ -107,7 +107,7 @@ def check(folder: Path, action: str) -> None:
     assert seed_at(path) == 0
     left = set(names_in(folder)) - {"source", "source.tar.gz"}
     assert left == {"a"}, left
-    assert len(names_in(path)) == 9, names_in(path)
+    assert len(names_in(path)) == 10, names_in(path)
 
 
 def main(folder: Path, way: str, action: str) -> int:

@@ -44,7 +44,7 @@ def index(
     dtype: str = "float32",
     seed: int = 0,
 ) -> ExactIndex:
-    """Return an index over `corpus`; of 6,000 x 64 numbers it has a head."""
+    """Return an index over `corpus`; of 12,000 x 64 numbers it has a head."""
     return ExactIndex.build(ArrayRows(corpus(n_samples, n_features, dtype, seed)), metric)
 
 
