@@ -2,7 +2,7 @@
 
 Choices are compared by counts, not by timings: how many numbers of each row a stage reads, and how
 many rows it leaves for the next one, counted on a sample. What a number read and a row scored cost,
-are constants measured once. So the same corpus gets the same plan, and the same bytes, on every
+are rough constants. So the same corpus gets the same plan, and the same bytes, on every
 machine, however busy.
 
 The lesson that a plan must be measured, and that plain products win on many data sets, is that of
@@ -25,7 +25,8 @@ _FINE_SIZES = (48, 64, 96, 128, 192, 256)
 #: Widths of rows of codes that NumKong multiplies fast: multiples of 16 bytes, the odd ones.
 _CODE_WIDTHS = (16, 32, 48, 80, 112)
 
-#: Nanoseconds a row, measured by `benchmarks/plan_constants.py`; only their ratios matter. For one
+#: Nanoseconds a row, rough: chosen on a loaded machine of two cores. Only their ratios matter;
+#: `benchmarks/plan_constants.py` measures the like of them. For one
 #: query: a byte of the plain product, a row of codes and a byte of it. In a batch, a query: a
 #: column of a product, and to look through its bounds.
 _PRODUCT_BYTE = 0.018
