@@ -35,7 +35,7 @@ nothing else:
 
 | command | what it measures | takes |
 |---|---|---|
-| `make bench` | nearly all engines on smaller corpora, and HTTP: the short form | under ten minutes |
+| `make bench` | nearly all engines, smaller corpora, HTTP: the short form | under ten minutes |
 | `.venv-bench/bin/python benchmarks/run.py` | all engines on all corpora | two hours |
 | `.venv-bench/bin/python benchmarks/http_load.py` | the endpoint | five minutes |
 | `.venv-bench/bin/python benchmarks/growth.py` | growth along four axes | an hour |
