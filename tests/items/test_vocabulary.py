@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kneighbors.errors import ArtifactError, ItemsRefused, ParameterRefused
-from kneighbors.items.vocabulary import MOST_TERMS, Vocabulary
+from kneighbors.items.vocabulary import Vocabulary
+from kneighbors.items.vocabulary_checks import MOST_TERMS
 
 TERMS = ["high_acid", "lime", "Rosé", "off-dry"]
 VECTORS = np.arange(12, dtype=np.float32).reshape(4, 3)

@@ -12,7 +12,8 @@ from kneighbors.errors import ParameterRefused
 from kneighbors.search.graph import GraphIndex
 from kneighbors.search.graph_choice import Choice
 from kneighbors.search.graph_recall import recalls_by_distance, recalls_by_id
-from kneighbors.search.graph_tuning import Setting, Wanted, _cheapest, tune
+from kneighbors.search.graph_setting import Setting, Wanted
+from kneighbors.search.graph_tuning import _cheapest, tune
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.rows import ArrayRows
 from support.graphs import embeddings

@@ -25,14 +25,16 @@ SOURCE = ROOT / "src" / "kneighbors"
 #: What a request passes through on its way.
 ON_THE_WAY = (
     *sorted((SOURCE / "formats").glob("*.py")),
-    *(SOURCE / "sagemaker" / f"{name}.py" for name in ("finding", "model", "reading", "writing")),
+    *(SOURCE / "sagemaker" / f"{name}.py" for name in ("model", "writing")),
+    *(SOURCE / "recommend").glob("*.py"),
     SOURCE / "search" / "gate.py",
     SOURCE / "items" / "catalog.py",
     SOURCE / "items" / "ids.py",
     SOURCE / "artifact" / "rows.py",
 )
-#: Raised by these files, but not by a request: settings, and the making of a catalogue.
-NOT_BY_REQUESTS = {"limit-range", "metric-unknown"} | {
+#: Raised by these files, but not by a request: settings, the making of a catalogue, and what only
+#: Python can ask for.
+NOT_BY_REQUESTS = {"limit-range", "metric-unknown", "encoder-missing", "query-conflict"} | {
     *("ids-column", "ids-count", "ids-doubled", "ids-null", "ids-range", "ids-text", "ids-type"),
     *("items-column", "items-count", "items-file", "items-type"),
 }

@@ -48,7 +48,9 @@ def _option(setting: Field[Any]) -> Callable[[Callable[..., Any]], Callable[...,
     about = setting.metadata
     if setting.name in _FLAGS:
         return click.option(
-            f"--{setting.name}", flag_value="true", help=f"{about['help']} [{about['variable']}]"
+            f"--{setting.name}",
+            flag_value="true",
+            help=f"{about['help']} [{about['variable']}; {setting.default}]",
         )
     unit = f" {about['unit']}" if about["unit"] else ""
     return click.option(

@@ -13,7 +13,8 @@ from kneighbors.errors import ParameterRefused
 from kneighbors.evaluate.index_recall_report import SAMPLE, index_of
 from kneighbors.search.gate import check_n_neighbors, check_queries
 from kneighbors.search.graph import GraphIndex
-from kneighbors.search.graph_tuning import DEFAULT_CONFIDENCE, Sample, Wanted, settings_of
+from kneighbors.search.graph_setting import DEFAULT_CONFIDENCE, Wanted
+from kneighbors.search.graph_tuning import Sample, settings_of
 
 
 def trade_off(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kneighbors.errors import ItemsRefused
+from kneighbors.items.batches import Batches
 from kneighbors.items.bitmaps import Bitmaps
+from kneighbors.items.browsing import Browsable
 from kneighbors.items.ids import check_ids, ids_from_parts
 from kneighbors.items.quoting import quoted
 from kneighbors.search.rows import RowArray
@@ -19,10 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kneighbors.items.kinds import Kind
-    from kneighbors.items.lookup import Lookup, Match
 
 
-class Catalog:
+class Catalog(Browsable):
     """What the rows of a corpus are: an id for each, and a table of attributes.
 
     Parameters
@@ -60,9 +61,9 @@ class Catalog:
         self._ids = check_ids(n_samples, ids)
         self._read_table: Callable[[], pa.Table] | None = None
         self._table: pa.Table | None = None
-        self._batches: _Batches | None = None
+        self._batches: Batches | None = None
         self.bitmaps = Bitmaps()
-        self._lookups: dict[str | None, Lookup] = {}
+        super().__init__()
         if table is not None:
             from kneighbors.items.tables import check_table
 
@@ -260,99 +261,8 @@ optional
         if not names:
             return [{} for _ in wanted]
         if self._batches is None:
-            self._batches = _Batches(self.table)
+            self._batches = Batches(self.table)
         return self._batches.take(wanted, names)
-
-    def facets(
-        self,
-        mask: NDArray[np.bool_] | None = None,
-        columns: Sequence[str] | None = None,
-        *,
-        n_values: int = 50,
-        n_bins: int = 30,
-    ) -> list[dict[str, Any]]:
-        """Return of each attribute what its values are, in counts, as JSON can hold it.
-
-        Parameters
-        ----------
-        mask : ndarray of shape (n_samples,), dtype bool, optional
-            Which rows are counted; all by default.
-        columns : sequence of str, optional
-            Which attributes; all by default.
-        n_values, n_bins : int
-            How many values are named, and bars drawn, at most.
-
-        Returns
-        -------
-        list of dict
-            See `kneighbors.items.facets.facet_of`.
-
-        Raises
-        ------
-        ItemsRefused
-            ``items-column-unknown``.
-        """
-        from kneighbors.items.facets import facet_of
-
-        names = self.columns if columns is None else columns
-        return [
-            facet_of(name, self.column(name), mask, n_values=n_values, n_bins=n_bins)
-            for name in names
-        ]
-
-    def search_text(self, query: str, column: str | None = None, limit: int = 20) -> list[Match]:
-        """Return rows whose id, or text in a column, is like what somebody types.
-
-        Parameters
-        ----------
-        query : str
-            Some beginnings of words, or words with a slip in them.
-        column : str, optional
-            An attribute of text; the ids by default.
-        limit : int, default 20
-
-        Returns
-        -------
-        list of Match
-            ``row`` and ``text`` of each, the likeliest first.
-
-        Raises
-        ------
-        ItemsRefused
-            ``items-column-unknown``, or ``items-type`` for a column that is no text.
-
-        Notes
-        -----
-        The first search of a column makes a `kneighbors.items.lookup.Lookup` of it, which is kept:
-        0.7 s for 180,000 names. A search for nothing makes it beforehand.
-        """
-        from kneighbors.items.lookup import Match
-
-        lookup = self._lookups.get(column)
-        if lookup is None:
-            # Two threads may both make it: that costs time, and they are the same.
-            lookup = self._lookups[column] = self._lookup_of(column)
-        rows = lookup.rows(query, limit)
-        if column is None:
-            texts = [str(one) for one in self.ids_of(rows)]
-        else:
-            texts = [str(one[column]) for one in self.attributes_of(rows, [column])]
-        return [Match(row, text) for row, text in zip(rows, texts, strict=True)]
-
-    def _lookup_of(self, column: str | None) -> Lookup:
-        from kneighbors.items.kinds import kind_of
-        from kneighbors.items.lookup import Lookup
-
-        if column is None:
-            return Lookup(self._ids.texts())
-        values = self.column(column)
-        if kind_of(values.type).name != "text":
-            raise ItemsRefused(
-                "items-type",
-                f"Expected a column of text, got one of {values.type}.",
-                where=f"column {quoted(column)}",
-            )
-        return Lookup(text for chunk in values.chunks for text in chunk.to_pylist())
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows.
@@ -368,6 +278,9 @@ optional
 
             raise unknown_column(name, self.columns)
         return table[name]
+
+    def _id_texts(self) -> Iterable[str]:
+        return self._ids.texts()
 
     def _known(self, columns: Sequence[str]) -> Sequence[str]:
         from kneighbors.items.tables import unknown_column
@@ -393,35 +306,3 @@ optional
     def __repr__(self) -> str:
         items = ", items" if self.has_items else ""
         return f"Catalog({self._n_samples} rows, ids: {self.id_type}{items})"
-
-
-class _Batches:
-    """A table cut where its chunks end, so that a few rows are taken without joining the chunks."""
-
-    def __init__(self, table: pa.Table | None) -> None:
-        # Batches of no rows would make two of them begin at the same row.
-        self._batches = [b for b in table.to_batches() if b.num_rows] if table is not None else []
-        ends = np.cumsum([batch.num_rows for batch in self._batches])
-        self._starts = np.concatenate([[0], ends[:-1]]) if len(ends) else np.zeros(0, np.int64)
-
-    def take(self, rows: RowArray, names: Sequence[str]) -> list[dict[str, Any]]:
-        from kneighbors.items.values import json_values
-
-        answers: list[dict[str, Any]] = [{} for _ in rows]
-        homes = np.searchsorted(self._starts, rows, side="right") - 1
-        for home in np.unique(homes).tolist():
-            (places,) = np.nonzero(homes == home)
-            local = _indices(rows[places] - self._starts[home])
-            batch = self._batches[home]
-            for name in names:
-                values = json_values(batch.column(name).take(local))
-                for place, value in zip(places.tolist(), values, strict=True):
-                    answers[place][name] = value
-        return answers
-
-
-def _indices(rows: RowArray) -> pa.Array:
-    import pyarrow as pa
-
-    # pa.array would import pandas, if there is one, to ask it whether this is something of its own.
-    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])

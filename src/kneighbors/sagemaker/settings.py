@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kneighbors.errors import ParameterRefused
+from kneighbors.sagemaker.option_values import (
+    count_of,
+    flag_of,
+    integer_of,
+    named_files_of,
+    names_of,
+    number_of,
+    path_of,
+    prefix_or_names_of,
+    seed_of,
+    text_of,
+)
 from kneighbors.sagemaker.shards import Shard
 from kneighbors.search.graph_choice import Choice
 
@@ -24,8 +35,6 @@ DEFAULT_METRIC = "cosine"
 
 # SageMaker's own hyperparameters; its toolkit strips them, and so does a run without the toolkit.
 _RESERVED_PREFIX = "sagemaker_"
-
-_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,118 +262,30 @@ def _refuse_unknown(given: Mapping[str, Any], where: str) -> None:
             )
 
 
-def _wrong(name: str, expected: str, value: Any) -> ParameterRefused:
-    return ParameterRefused(
-        "parameter-type", f"Expected {expected} for {name}, got {_shown(value)}."
-    )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | Path) or str(value) == "":
-        raise _wrong(name, "text", value)
-    return str(value)
-
-
-def _path(name: str, value: Any) -> Path:
-    return Path(_text(name, value))
-
-
-def _integer(name: str, value: Any) -> int:
-    if isinstance(value, str):
-        # int() would take '1_000', ' 5 ' and digits of other scripts.
-        if value.removeprefix("-").isdecimal() and value.isascii() and len(value) < 20:
-            return int(value)
-        raise _wrong(name, "an integer", value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(name, "an integer", value)
-    return value
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong(name, "a number", value)
-    return float(value)
-
-
-def _count(name: str, value: Any) -> int:
-    number = _integer(name, value)
-    if number < 1:
-        raise ParameterRefused("n-neighbors-range", f"Expected {name} >= 1, got {number}.")
-    return number
-
-
-def _seed(name: str, value: Any) -> int:
-    number = _integer(name, value)
-    if not 0 <= number < 2**32:
-        raise ParameterRefused("seed-range", f"Expected 0 <= {name} < 2**32, got {number}.")
-    return number
-
-
-def _flag(name: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    raise _wrong(name, "true or false", value)
-
-
-def _names(name: str, value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-        raise _wrong(name, "names of columns with commas between", value)
-    return tuple(part.strip() for part in parts if part.strip())
-
-
-def _prefix_or_names(name: str, value: Any) -> str | tuple[str, ...]:
-    if isinstance(value, str) and value and "," not in value:
-        return value
-    return _names(name, value)
-
-
-def _named_files(name: str, value: Any) -> tuple[tuple[str, str], ...]:
-    """Read ``name=file`` once or more, as a list or with commas between."""
-    pairs = _names(name, value)
-    found: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, path = (part.strip() for part in pair.partition("="))
-        if not (key and equals and path):
-            raise _wrong(name, "NAME=FILE", pair)
-        if found.setdefault(key, path) != path:
-            raise _wrong(name, f"every list once, not {key!r} twice", pair)
-    return tuple(found.items())
-
-
 _READERS: dict[str, Callable[[str, Any], Any]] = {
-    "train": _text,
-    "model_dir": _path,
-    "output_data_dir": _path,
-    "metric": _text,
-    "n_neighbors": _count,
-    "vector_column": _text,
-    "vector_columns": _prefix_or_names,
-    "id_column": _text,
-    "columns": _names,
-    "ids": _text,
-    "items": _text,
-    "vocabulary": _text,
-    "lists": _named_files,
-    "algorithm": _text,
-    "target_recall": _number,
-    "latency_ms": _number,
-    "sample_queries": _text,
-    "hnsw_m": _integer,
-    "hnsw_ef_construction": _integer,
-    "hnsw_ef_search": _integer,
-    "seed": _seed,
-    "overwrite": _flag,
-    "checkpoint_dir": _path,
+    "train": text_of,
+    "model_dir": path_of,
+    "output_data_dir": path_of,
+    "metric": text_of,
+    "n_neighbors": count_of,
+    "vector_column": text_of,
+    "vector_columns": prefix_or_names_of,
+    "id_column": text_of,
+    "columns": names_of,
+    "ids": text_of,
+    "items": text_of,
+    "vocabulary": text_of,
+    "lists": named_files_of,
+    "algorithm": text_of,
+    "target_recall": number_of,
+    "latency_ms": number_of,
+    "sample_queries": text_of,
+    "hnsw_m": integer_of,
+    "hnsw_ef_construction": integer_of,
+    "hnsw_ef_search": integer_of,
+    "seed": seed_of,
+    "overwrite": flag_of,
+    "checkpoint_dir": path_of,
 }
 #: What can be given by name, on a command line or as a hyperparameter.
 OPTIONS = tuple(_READERS)

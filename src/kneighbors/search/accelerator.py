@@ -9,6 +9,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class PackedCodes:
         else:
             self._run(integers, tasks)
 
-    def _run(self, integers: Int8Array, tasks: list[tuple[object, Int32Array]]) -> None:
+    def _run(self, integers: Int8Array, tasks: list[tuple[Any, Int32Array]]) -> None:
         for piece, out in tasks:
             self._multiply(integers, piece, out=self._wrap(out.reshape(1, -1)))
 

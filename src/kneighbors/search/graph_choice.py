@@ -15,14 +15,8 @@ from kneighbors.search.graph_building import (
     build_graph,
 )
 from kneighbors.search.graph_opening import Index
-from kneighbors.search.graph_tuning import (
-    DEFAULT_CONFIDENCE,
-    GRAPHS,
-    Sample,
-    Wanted,
-    check_target,
-    tune,
-)
+from kneighbors.search.graph_setting import DEFAULT_CONFIDENCE, Wanted
+from kneighbors.search.graph_tuning import GRAPHS, Sample, check_target, tune
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import FloatArray

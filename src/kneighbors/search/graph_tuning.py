@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from kneighbors.search.graph import GraphIndex
 from kneighbors.search.graph_building import GraphDraft
 from kneighbors.search.graph_confidence import fewest_queries, lower_bound
 from kneighbors.search.graph_recall import recalls_by_distance, recalls_by_id
+from kneighbors.search.graph_setting import Setting, Wanted
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.progress import Progress, ignore
@@ -32,64 +33,12 @@ from kneighbors.search.rows import FloatArray
 EF_SEARCHES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 #: Graphs that are built and tried: M and ef_construction.
 GRAPHS = ((16, 100), (32, 100))
-DEFAULT_CONFIDENCE = 0.95
 #: Rows held out where no queries are given, and of how many rows at most one is.
 _HELD_OUT = 1000
 _SPARED = 5
 #: Queries asked alone for their time.
 _TIMED = 100
 _MOST_QUERIES = 256
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to search, and what it came to.
-
-    Attributes
-    ----------
-    engine : str
-        ``"exact"`` or ``"hnsw"``.
-    M, ef_construction, ef_search : int or None
-        None for exact search.
-    recall : float
-        Mean recall by distance over the sample.
-    recall_by_id : float
-    low : float
-        What the mean recall of all such queries is at least, with the confidence asked for.
-    p5 : float
-        5th percentile of the queries' recalls.
-    query_ms : float
-        Median time of a query asked alone, in milliseconds.
-    passes : bool
-        Whether it reaches the target.
-    """
-
-    engine: str
-    M: int | None
-    ef_construction: int | None
-    ef_search: int | None
-    recall: float
-    recall_by_id: float
-    low: float
-    p5: float
-    query_ms: float
-    passes: bool
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is looked for.
-
-    Parameters
-    ----------
-    target_recall : float
-    confidence : float
-    n_neighbors : int
-    """
-
-    target_recall: float
-    confidence: float = DEFAULT_CONFIDENCE
-    n_neighbors: int = 10
 
 
 class Sample:

@@ -24,7 +24,7 @@ _OF_LOAD = frozenset({"model-name", "model-url", "model-request", "model-missing
 _OF_LOAD |= {"model-failed", "models-full", *_OF_PING, "overloaded", "answer-timeout"}
 _OF_NAME = frozenset({"model-name", "model-unknown"})
 #: Codes that a request to a documented path, by its method, does not get.
-_OF_OTHERS = frozenset({"path-unknown", "method-not-allowed"})
+_OF_OTHERS = frozenset({"path-unknown", "method-not-allowed", "explorer-unavailable"})
 
 
 def document(settings: Settings) -> Json:

@@ -29,7 +29,11 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         *("--n_neighbors", "--n-neighbors"), help="neighbours where a request names no number"
     )
-    for name in ("vector_column", "vector_columns", "id_column", "columns", "ids", "items"):
+    for name in (
+        *("vector_column", "vector_columns", "id_column", "columns", "ids", "items"),
+        *("vocabulary", "lists", "algorithm", "target_recall", "latency_ms", "sample_queries"),
+        *("hnsw_m", "hnsw_ef_construction", "hnsw_ef_search"),
+    ):
         parser.add_argument(
             f"--{name}", f"--{name.replace('_', '-')}", help="see `kneighbors train`"
         )

@@ -13,7 +13,7 @@ import numpy as np
 
 from kneighbors import __version__
 from kneighbors.errors import ItemsRefused, KNeighborsError
-from kneighbors.items.vocabulary import folded
+from kneighbors.items.vocabulary_checks import folded
 from kneighbors.server.explorer.colours import N_COLOURS, by_range, by_value
 from kneighbors.server.explorer.facets import Facet, facet, kind_of, numbers_of
 from kneighbors.server.explorer.frames import frame
