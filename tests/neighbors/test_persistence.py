@@ -11,7 +11,10 @@ import pandas as pd
 import pytest
 
 import kneighbors
+from kneighbors.artifact import open_artifact, save
 from kneighbors.errors import ArtifactError, ParameterRefused, StorageError
+from kneighbors.items.lists import Lists
+from kneighbors.items.vocabulary import Vocabulary
 
 
 @pytest.fixture
@@ -56,6 +59,36 @@ def test_feature_names_survive(tmp_path: Path) -> None:
     loaded = kneighbors.load(tmp_path / "m")
     assert loaded.feature_names_in_.tolist() == ["a", "b", "c"]
     assert loaded.kneighbors(frame[:2])[1][:, 0].tolist() == [0, 1]
+
+
+def test_the_vocabulary_and_the_lists_of_an_artifact_are_saved_again(tmp_path: Path) -> None:
+    index = kneighbors.NearestNeighbors(metric="cosine").fit(np.eye(3)).index_
+    vocabulary = Vocabulary(
+        ["lime", "oak"], [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]], [2.0, 1.0], {"limes": "lime"}
+    )
+    save(tmp_path / "m", index, vocabulary=vocabulary, lists=Lists({"seen": [2, 0]}))
+    loaded = kneighbors.load(tmp_path / "m")
+    copied = pickle.loads(pickle.dumps(loaded))
+    for name, estimator in {"again": loaded, "copy": copied}.items():
+        estimator.save(tmp_path / name)
+        with open_artifact(tmp_path / name) as artifact:
+            assert artifact.vocabulary is not None
+            expected = vocabulary.vector_of(["limes", "oak"])
+            np.testing.assert_array_equal(artifact.vocabulary.vector_of(["limes", "oak"]), expected)
+            assert artifact.lists.names == ("seen",)
+            assert artifact.lists.rows("seen").tolist() == [0, 2]
+
+
+def test_another_corpus_has_neither_the_vocabulary_nor_the_lists_of_the_first(
+    tmp_path: Path,
+) -> None:
+    index = kneighbors.NearestNeighbors().fit(np.eye(3)).index_
+    words = Vocabulary(["lime"], [[1.0, 0.0, 0.0]])
+    save(tmp_path / "m", index, vocabulary=words, lists=Lists({"seen": [2]}))
+    kneighbors.load(tmp_path / "m").fit(np.eye(2)).save(tmp_path / "other")
+    with open_artifact(tmp_path / "other") as artifact:
+        assert artifact.vocabulary is None
+        assert artifact.lists.names == ()
 
 
 def test_an_existing_artifact_is_replaced_only_when_asked(tmp_path: Path) -> None:

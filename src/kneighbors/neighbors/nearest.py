@@ -12,6 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from kneighbors.artifact import save
 from kneighbors.errors import ParameterRefused
 from kneighbors.items.catalog import Catalog
+from kneighbors.items.lists import Lists
+from kneighbors.items.vocabulary import Vocabulary
 from kneighbors.neighbors.exact_search import ExactSearch
 from kneighbors.search.progress import Progress, ignore
 
@@ -58,6 +60,10 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
         Absent where scikit-learn answers. ``index_.is_exact`` tells which, ``index_.plan`` why.
     catalog_ : Catalog
         Ids and attributes of the rows.
+    vocabulary_ : Vocabulary or None
+        Terms that can be a query: those of the artifact that was loaded, none after a fit.
+    lists_ : Lists
+        Named lists of rows, likewise.
     effective_metric_ : str
         The metric in use.
     n_samples_fit_, n_features_in_ : int
@@ -80,6 +86,8 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
     """
 
     catalog_: Catalog
+    vocabulary_: Vocabulary | None
+    lists_: Lists
 
     def __init__(
         self,
@@ -152,12 +160,15 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
         """
         self._fit(X, queries=queries)
         self.catalog_ = Catalog.from_data(self.n_samples_fit_, ids=ids, items=items)
+        # Those of another corpus name rows that this one has not.
+        self.vocabulary_ = None
+        self.lists_ = Lists()
         return self
 
     def save(
         self, path: str | Path, *, overwrite: bool = False, progress: Progress = ignore
     ) -> None:
-        """Save the index, its vectors and its items as an artifact.
+        """Save the index, its vectors, items, vocabulary and lists as an artifact.
 
         Parameters
         ----------
@@ -191,6 +202,8 @@ class NearestNeighbors(ExactSearch, sk.NearestNeighbors):  # type: ignore[misc]
             Path(path),
             self.index_,
             self.catalog_,
+            vocabulary=self.vocabulary_,
+            lists=self.lists_,
             overwrite=overwrite,
             source=source,
             progress=progress,

@@ -41,4 +41,6 @@ def load(path: str | Path) -> NearestNeighbors:
     if source.get("feature_names"):
         estimator.feature_names_in_ = np.array(source["feature_names"], dtype=object)
     estimator.catalog_ = artifact.catalog
+    estimator.vocabulary_ = artifact.vocabulary
+    estimator.lists_ = artifact.lists
     return estimator
