@@ -93,6 +93,7 @@ def test_of_a_worker_that_is_killed_only_its_own_requests_are_lost(
         wait_for(lambda: server.metric("kneighbors_in_flight") == 7, "all to be in flight")
         os.kill(server.workers()[0], signal.SIGKILL)
         statuses = {answer.result() for answer in asked}
-        assert {0, 200} == statuses
+        # Which worker has how many of them, the kernel decides; it may be all or none.
+        assert statuses <= {0, 200}
         assert 200 == server.request("POST", "/invocations", QUICK)[0]
         wait_for(lambda: server.metric("kneighbors_workers_ready") == 2, "another worker")
