@@ -23,19 +23,19 @@ def _shown(value: Any) -> str:
 
 
 def text_of(name: str, value: Any) -> str:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return text, which a number or a path may stand for, or refuse the value."""
     if isinstance(value, bool) or not isinstance(value, str | int | Path) or str(value) == "":
         raise _wrong(name, "text", value)
     return str(value)
 
 
 def path_of(name: str, value: Any) -> Path:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return a path, or refuse the value."""
     return Path(text_of(name, value))
 
 
 def integer_of(name: str, value: Any) -> int:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return an integer, given as one or in decimal digits, or refuse the value."""
     if isinstance(value, str):
         # int() would take '1_000', ' 5 ' and digits of other scripts.
         if value.removeprefix("-").isdecimal() and value.isascii() and len(value) < 20:
@@ -47,7 +47,7 @@ def integer_of(name: str, value: Any) -> int:
 
 
 def number_of(name: str, value: Any) -> float:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return a number, given as one or in digits, or refuse the value."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -56,7 +56,7 @@ def number_of(name: str, value: Any) -> float:
 
 
 def count_of(name: str, value: Any) -> int:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return an integer of at least 1, or refuse the value."""
     number = integer_of(name, value)
     if number < 1:
         raise ParameterRefused("n-neighbors-range", f"Expected {name} >= 1, got {number}.")
@@ -64,7 +64,7 @@ def count_of(name: str, value: Any) -> int:
 
 
 def seed_of(name: str, value: Any) -> int:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return an integer of 32 bits without a sign, or refuse the value."""
     number = integer_of(name, value)
     if not 0 <= number < 2**32:
         raise ParameterRefused("seed-range", f"Expected 0 <= {name} < 2**32, got {number}.")
@@ -72,7 +72,7 @@ def seed_of(name: str, value: Any) -> int:
 
 
 def flag_of(name: str, value: Any) -> bool:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return true or false, given as one or as a word in any case, or refuse the value."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -81,7 +81,7 @@ def flag_of(name: str, value: Any) -> bool:
 
 
 def names_of(name: str, value: Any) -> tuple[str, ...]:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return names, given as a list or with commas between, or refuse the value."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise _wrong(name, "names of columns with commas between", value)
@@ -89,7 +89,7 @@ def names_of(name: str, value: Any) -> tuple[str, ...]:
 
 
 def prefix_or_names_of(name: str, value: Any) -> str | tuple[str, ...]:
-    """Return the value of an option, read as it must be, or refuse it."""
+    """Return one text as it is, several names as `names_of` does, or refuse the value."""
     if isinstance(value, str) and value and "," not in value:
         return value
     return names_of(name, value)
