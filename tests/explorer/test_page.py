@@ -119,9 +119,9 @@ def test_likes_dislikes_and_terms_become_one_request(page: Page) -> None:
     page.wait_for_selector(".chip.dislike")
     page.get_by_role("combobox", name="Add a term").fill("moon")
     page.wait_for_selector("#terms [role=option]")
-    page.keyboard.press("Enter")
     with page.expect_response("**/invocations"):
-        page.wait_for_selector(".chip.term")
+        page.keyboard.press("Enter")
+    page.wait_for_selector(".chip.term")
     request = asked(page)[-1]
     assert request["like"][0] == "b0010"
     assert (len(request["like"]), len(request["dislike"]), request["terms"]) == (
