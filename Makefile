@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-slow test-lowest test-aws test-peers format docs bench web clean
+.PHONY: help demo test check lint types unit test-faults soak test-slow test-lowest test-aws test-peers format docs bench web clean
 
 PYTHON ?=
 ARGS ?=
@@ -33,7 +33,15 @@ types: ## Check types
 
 unit: ## Run the tests only
 	@$(environment) test
-	@$(step) pytest $(bin)/python -m pytest -n 2 -m 'not slow' $(ARGS)
+	@$(step) pytest $(bin)/python -m pytest -n 2 -m 'not slow and not faults' $(ARGS)
+
+test-faults: ## Let disks, networks and processes fail on purpose, at every call (four minutes)
+	@$(environment) test
+	@$(step) pytest $(bin)/python -m pytest -n 2 -m 'faults and not slow' tests/faults $(ARGS)
+
+soak: ## The long form: reloads, kills and faults under load; ARGS='--minutes 60'
+	@$(environment) test
+	@$(bin)/python scripts/soak $(ARGS)
 
 test-slow: ## Run all tests, the slow ones too
 	@$(environment) test
@@ -41,7 +49,7 @@ test-slow: ## Run all tests, the slow ones too
 
 test-lowest: ## Run the tests with the oldest versions that are supported
 	@$(environment) lowest
-	@$(step) pytest .venv-lowest/bin/python -m pytest -n 2 -m 'not slow' $(ARGS)
+	@$(step) pytest .venv-lowest/bin/python -m pytest -n 2 -m 'not slow and not faults' $(ARGS)
 
 test-aws: ## Run our models and programs on AWS's own code, in environments of its own (2.5 GB)
 	@$(environment) test
