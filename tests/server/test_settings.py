@@ -41,7 +41,8 @@ def test_a_number_keeps_to_its_type_and_its_bounds(one: Any) -> None:
 
 @pytest.mark.parametrize("one", TEXTS, ids=lambda one: one.name)
 def test_text_is_not_empty_and_one_of_what_is_known(one: Any) -> None:
-    assert "setting-type" == refusal(**{one.name: ""})
+    if one.default:
+        assert "setting-type" == refusal(**{one.name: ""})
     assert "setting-type" == refusal(**{one.name: 7})
     if one.metadata["one_of"]:
         assert "setting-choice" == refusal(**{one.name: "nonsense"})
@@ -52,6 +53,8 @@ def test_every_setting_is_read_from_its_variable(one: Any) -> None:
     about = one.metadata
     value = about["most"] if about["most"] is not None else (about["one_of"] or ("x",))[-1]
     environment = {about["variable"]: f" {value} "}
+    if one.name == "tls_key":
+        environment["KNEIGHBORS_TLS_CERTIFICATE"] = "x"
     assert value == getattr(Settings.from_environment(environment), one.name)
     assert one.default == getattr(Settings.from_environment({about["variable"]: " "}), one.name)
 
@@ -70,6 +73,18 @@ def test_a_variable_that_is_no_number_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(ParameterRefused, match="SAGEMAKER_BIND_TO_PORT") as refused:
         Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": text})
     assert "setting-type" == refused.value.code
+
+
+def test_a_key_without_a_certificate_is_refused() -> None:
+    assert "setting-conflict" == refusal(tls_key="key.pem")
+
+
+def test_a_token_is_in_no_representation_and_no_message() -> None:
+    secret = "s" * 40
+    assert secret not in repr(Settings(auth_token=secret))
+    with pytest.raises(ParameterRefused) as refused:
+        Settings(auth_token=[secret])  # type: ignore[arg-type]
+    assert secret not in str(refused.value)
 
 
 def test_a_setting_that_does_not_exist_is_refused() -> None:
@@ -105,11 +120,15 @@ def test_the_reference_lists_every_setting_as_it_is() -> None:
     for one in fields(Settings):
         about = one.metadata
         assert rows[one.name] == [
-            f"`{one.default:g}`" if isinstance(one.default, float) else f"`{one.default}`",
+            f"`{one.default:g}`" if isinstance(one.default, float) else _shown(one.default),
             _bounds(about),
             f"`{about['variable']}`",
             about["help"],
         ]
+
+
+def _shown(default: object) -> str:
+    return f"`{default}`" if default != "" else ""
 
 
 def _bounds(about: Mapping[str, Any]) -> str:

@@ -80,7 +80,7 @@ class ServerProcess:
 
         def line() -> re.Match[str] | None:
             assert self.process.poll() is None, f"the server ended: {self.output()}"
-            return re.search(r"^Serving .* on http://\S+?:(\d+) .*$", self._out.read_text(), re.M)
+            return re.search(r"^Serving .* on https?://\S+?:(\d+) .*$", self._out.read_text(), re.M)
 
         found: re.Match[str] = wait_for(line, "the server to be ready")
         self.port = int(found[1])

@@ -31,6 +31,10 @@ a port that cannot be had.
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
 #: What a person sets; the rest comes after it, in the order of the settings.
 _FIRST = ("host", "port", "workers")
+_SEEN = (
+    "Hint: whoever may list this machine's processes sees a token on the command line. Give it in "
+    "KNEIGHBORS_AUTH_TOKEN, or in a file by --auth-token-file."
+)
 #: What is off unless its option is there.
 _FLAGS = ("explorer",)
 
@@ -38,8 +42,9 @@ _FLAGS = ("explorer",)
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make an option of every setting, its help and its variable included."""
     known = {setting.name: setting for setting in fields(Settings) if setting.name != "model"}
-    names = [*_FIRST, *(name for name in known if name not in _FIRST)]
-    for name in reversed(names):
+    own = [name for name in Settings.__annotations__ if name in known]
+    names = dict.fromkeys((*_FIRST, *own, *known))
+    for name in reversed(list(names)):
         function = _option(known[name])(function)
     return function
 
@@ -53,11 +58,12 @@ def _option(setting: Field[Any]) -> Callable[[Callable[..., Any]], Callable[...,
             help=f"{about['help']} [{about['variable']}; {setting.default}]",
         )
     unit = f" {about['unit']}" if about["unit"] else ""
+    default = f"; {setting.default}{unit}" if setting.default != "" else ""
     return click.option(
         f"--{setting.name.replace('_', '-')}",
         type=click.Choice(about["one_of"]) if about["one_of"] else _KINDS[str(setting.type)],
         metavar=None if about["one_of"] else ("TEXT" if str(setting.type) == "str" else "N"),
-        help=f"{about['help']} [{about['variable']}; {setting.default}{unit}]",
+        help=f"{about['help']} [{about['variable']}{default}]",
     )
 
 
@@ -71,4 +77,6 @@ def command(model: str, **given: Any) -> None:
     """
     from kneighbors.server.run import serve
 
+    if given["auth_token"]:
+        click.echo(_SEEN, err=True)
     raise Ended(serve(settings=Settings.from_environment(model=model, **given)))

@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable
+from typing import Any
 
 from kneighbors.server.board import Slot, State
 from kneighbors.server.logs import LOG
+from kneighbors.server.watched import Watched
 
 _COURTESY_S = 0.01  # that another worker, with fewer connections, gets to take one
 _IMPATIENT_S = 0.02  # without courtesy, after the other has not used it: it is busy
 _EXHAUSTED_S = 0.5  # after which to try again when there are no descriptors left
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_GOODBYE_S = 2.0  # for the other side to say that it has understood the end of TLS
 _OTHERS = frozenset({State.LOADING, State.READY, State.FAILED})
 
 
@@ -33,6 +37,12 @@ class Acceptor:
         Makes the protocol of a connection.
     slot : Slot
         The worker's row of the board.
+    tls : Watched of SSLContext, optional
+        Then TLS is spoken.
+    handshake_s : float
+        Seconds that a client gets to agree on it.
+    most_handshakes : int
+        Connections that may be about to; more are closed. They count as connections only then.
     """
 
     def __init__(
@@ -40,10 +50,16 @@ class Acceptor:
         listener: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
         slot: Slot,
+        tls: Watched[ssl.SSLContext] | None = None,
+        handshake_s: float = 10.0,
+        most_handshakes: int = 1024,
     ) -> None:
         self._listener = listener
         self._make_protocol = make_protocol
         self._slot = slot
+        self._tls = tls
+        self._handshake_s = handshake_s
+        self._most_handshakes = most_handshakes
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._impatient_until = 0.0
@@ -101,7 +117,17 @@ class Acceptor:
         return True
 
     async def _connect(self, connection: socket.socket) -> None:
+        if len(self._tasks) > self._most_handshakes:
+            connection.close()
+            return
+        more: dict[str, Any] = {}
+        if self._tls is not None:
+            more = {
+                "ssl": self._tls.now(),
+                "ssl_handshake_timeout": self._handshake_s,
+                "ssl_shutdown_timeout": _GOODBYE_S,
+            }
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, connection)
+            await self._loop.connect_accepted_socket(self._make_protocol, connection, **more)
         except OSError:
-            connection.close()  # the client is gone already
+            connection.close()  # the client is gone already, or speaks no TLS

@@ -34,6 +34,7 @@ from kneighbors.server.answering import Answering
 from kneighbors.server.batching import Batcher
 from kneighbors.server.board import Board, Slot
 from kneighbors.server.bodies import ClientGone
+from kneighbors.server.guard import Guard
 from kneighbors.server.lifecycle import Endpoint, Opener
 from kneighbors.server.logs import LOG
 from kneighbors.server.opening import opener_of
@@ -103,6 +104,7 @@ def create_app(
         pool=pool,
         answering=Answering(pool, batcher, settings.answer_timeout_s),
         telemetry=telemetry,
+        guard=Guard(settings, is_platform=environ is not None),
     )
     if settings.explorer == "true":
         from kneighbors.server.explorer.routes import EXPLORER_ROUTES
@@ -230,6 +232,7 @@ class _Exchange:
         self.paths = application.paths
         service = application.service
         self.telemetry = service.telemetry
+        self.guard = service.guard
         self.endpoint = service.endpoint
         given = next((v for name, v in scope["headers"] if name == b"x-request-id"), None)
         self.id = request_id(given)
@@ -245,6 +248,10 @@ class _Exchange:
     async def run(self, app: ASGIApp, receive: Receive) -> None:
         self.telemetry.add("kneighbors_in_flight", 1.0)
         try:
+            self.guard.check(
+                self.scope["path"],
+                [value for name, value in self.scope["headers"] if name == b"authorization"],
+            )
             await app(self.scope, receive, self.send)
         except asyncio.CancelledError:
             # The server stops and cannot wait any longer.

@@ -19,8 +19,12 @@ def setting(
     least: float | None = None,
     most: float | None = None,
     one_of: tuple[str, ...] = (),
+    secret: bool = False,
 ) -> Any:
-    """Return a field that knows all about itself, in its metadata."""
+    """Return a field that knows all about itself, in its metadata.
+
+    Text may be empty where that is the default. What is secret is neither represented nor quoted.
+    """
     about = {
         "help": help_,
         "variable": variable,
@@ -28,8 +32,9 @@ def setting(
         "least": least,
         "most": most,
         "one_of": one_of,
+        "secret": secret,
     }
-    return field(default=default, metadata=about)
+    return field(default=default, metadata=about, repr=not secret)
 
 
 def parsed(one: Field[Any], text: str) -> Any:
@@ -60,7 +65,7 @@ def checked(one: Field[Any], value: Any) -> Any:
     number = _NUMBERS.get(str(one.type))
     about = one.metadata
     if number is None:
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not (value or one.default == ""):
             _refuse("setting-type", one, "text", value)
         if about["one_of"] and value not in about["one_of"]:
             _refuse("setting-choice", one, "one of " + ", ".join(about["one_of"]), value)
@@ -75,8 +80,9 @@ def checked(one: Field[Any], value: Any) -> Any:
 
 
 def _refuse(code: str, one: Field[Any], expected: str, value: Any) -> NoReturn:
+    came = "something else" if one.metadata["secret"] else f"{value!r:.100}"
     raise ParameterRefused(
         code,
-        f"Expected {one.name} to be {expected}, got {value!r:.100}.",
+        f"Expected {one.name} to be {expected}, got {came}.",
         where=f"setting {one.name} (variable {one.metadata['variable']})",
     )

@@ -53,6 +53,7 @@ async def model(request: Request) -> Response:
 
 async def _load(request: Request) -> Response:
     service = service_of(request)
+    service.guard.check_management()
     body = Body(service)
     try:
         asked = _asked(await body.read(request))
@@ -89,7 +90,9 @@ async def _show(request: Request) -> Response:
 
 
 async def _unload(request: Request) -> Response:
-    entry = await _models(service_of(request)).unload(_name(request))
+    service = service_of(request)
+    service.guard.check_management()
+    entry = await _models(service).unload(_name(request))
     return json_response(_shown(entry))
 
 

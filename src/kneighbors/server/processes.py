@@ -58,6 +58,7 @@ class ModelWorker(Worker):  # type: ignore[misc]
         """Take the arbiter's handlers away; `GracefulServer` sets its own."""
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
         signal.signal(signal.SIGQUIT, lambda number, frame: os._exit(0))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGQUIT})
 
@@ -72,8 +73,12 @@ class ModelWorker(Worker):  # type: ignore[misc]
 
     async def _serve(self, serving: Serving) -> None:
         app = serving.make_app(serving.settings, self.slot)
-        endpoint = getattr(getattr(app, "service", None), "endpoint", None)
+        service = getattr(app, "service", None)
+        endpoint = getattr(service, "endpoint", None)
         server = GracefulServer(app, serving.settings, self.slot, endpoint)
+        tokens = None if service is None else service.guard.tokens
+        if tokens is not None:
+            server.on_hangup(tokens.watched.expire)
         beating = asyncio.create_task(self._beat(server))
         await server.serve(sockets=list(self.sockets))
         beating.cancel()
@@ -142,7 +147,11 @@ class ModelArbiter(Arbiter):  # type: ignore[misc]
     def _ignore(self) -> None:
         """Do nothing: settings and the number of workers are fixed."""
 
-    handle_hup = handle_ttin = handle_ttou = handle_usr1 = handle_usr2 = handle_winch = _ignore
+    def handle_hup(self) -> None:
+        """Let the workers read tokens and certificates again."""
+        self.kill_workers(signal.SIGHUP)
+
+    handle_ttin = handle_ttou = handle_usr1 = handle_usr2 = handle_winch = _ignore
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
         """Wait, and tell when all workers have become ready."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kneighbors.errors import KNeighborsError
@@ -36,13 +37,23 @@ class HTTPRefused(KNeighborsError):
         Place of the fault.
     allow : str, optional
         Value of the Allow header.
+    challenges : sequence of str, default=()
+        Values of WWW-Authenticate.
     """
 
     def __init__(
-        self, code: str, message: str, *, where: str | None = None, allow: str | None = None
+        self,
+        code: str,
+        message: str,
+        *,
+        where: str | None = None,
+        allow: str | None = None,
+        challenges: Sequence[str] = (),
     ) -> None:
         super().__init__(code, message, where=where)
-        self.allow = allow
+        self.headers: Headers = [(b"www-authenticate", one.encode()) for one in challenges]
+        if allow is not None:
+            self.headers.append((b"allow", allow.encode()))
 
 
 def body_too_large(most: int) -> HTTPRefused:
@@ -101,8 +112,8 @@ def refusal(error: BaseException) -> Refusal:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 503:
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
-    if isinstance(error, HTTPRefused) and error.allow is not None:
-        headers.append((b"allow", error.allow.encode()))
+    if isinstance(error, HTTPRefused):
+        headers += error.headers
     return Refusal(code, status, headers, body)
 
 

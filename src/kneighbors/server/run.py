@@ -154,10 +154,11 @@ def _run(
 ) -> NoReturn:
     """Listen, fork and wait; ends by SystemExit."""
     logs.set_up(settings.log_level, settings.log_format)
+    check_protection(settings)
     with listen(settings.host, settings.port) as listener:
-        url = _url(listener)
-        _warn_beyond_loopback(listener, url)
-        _raise_file_limit(settings.max_connections)
+        url = _url(listener, "https" if settings.tls_certificate else "http")
+        _warn_beyond_loopback(listener, url, settings)
+        _raise_file_limit(settings.max_connections * (2 if settings.tls_certificate else 1))
         _import_all()
         from kneighbors.server.processes import Serving, ServingApplication
 
@@ -242,18 +243,39 @@ def _refused_address(error: OSError, host: str, port: int) -> ParameterRefused:
     return _unknown_host(host)
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _warn_beyond_loopback(listener: socket.socket, url: str) -> None:
-    if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
-        LOG.warning(
-            "LISTENING BEYOND THIS MACHINE on %s, without TLS and without a password: "
-            "whoever reaches it may query the model and read its metrics",
-            url,
-        )
+def check_protection(settings: Settings) -> None:
+    """Refuse tokens and certificates that are of no use before anything is started.
+
+    Raises
+    ------
+    ParameterRefused
+        With code ``token-malformed``, ``token-file`` or ``tls-files``.
+    """
+    if settings.wants_tokens:
+        from kneighbors.server.tokens import Tokens
+
+        Tokens(settings)
+    if settings.tls_certificate:
+        from kneighbors.server.tls import watched_context
+
+        watched_context(settings)
+
+
+def _warn_beyond_loopback(listener: socket.socket, url: str, settings: Settings) -> None:
+    if ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        return
+    risks = []
+    if not settings.wants_tokens:
+        risks.append("without tokens: whoever reaches it may query the model, read its metrics")
+    if not settings.tls_certificate:
+        risks.append("without TLS: whoever is on the way may read and change what is said")
+    if risks:
+        LOG.warning("LISTENING BEYOND THIS MACHINE on %s %s", url, "; and ".join(risks))
 
 
 def _raise_file_limit(connections: int) -> None:

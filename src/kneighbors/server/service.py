@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kneighbors.server.answering import Answering
+from kneighbors.server.guard import Guard
 from kneighbors.server.lifecycle import Endpoint
 from kneighbors.server.settings import Settings
 from kneighbors.server.telemetry import Telemetry
@@ -31,6 +32,7 @@ class Service:
     pool : WorkPool
     answering : Answering
     telemetry : Telemetry
+    guard : Guard
     models : Models, optional
         The many models, where requests load and unload them.
     """
@@ -40,6 +42,7 @@ class Service:
     pool: WorkPool
     answering: Answering
     telemetry: Telemetry
+    guard: Guard
     models: Models | None = None
     buffered_bytes: int = 0
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from kneighbors.server.logs import LOG
 from kneighbors.server.protocol import protocol_for
 from kneighbors.server.settings import Settings
 from kneighbors.server.telemetry import Telemetry
+from kneighbors.server.tls import watched_context
 
 if TYPE_CHECKING:
     from kneighbors.server.app import ASGIApp
@@ -63,6 +64,8 @@ class GracefulServer(Server):
         self._slot = slot
         self._is_told_to_stop = False
         self._endpoint = endpoint
+        self._tls = watched_context(settings)
+        self._on_hangup: list[Callable[[], None]] = [] if self._tls is None else [self._tls.expire]
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -72,11 +75,20 @@ class GracefulServer(Server):
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, lambda number, frame: self._hang_up())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         yield
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._is_told_to_stop = True
+
+    def on_hangup(self, call: Callable[[], None]) -> None:
+        """Call something, which only takes a note, on each SIGHUP."""
+        self._on_hangup.append(call)
+
+    def _hang_up(self) -> None:
+        for call in self._on_hangup:
+            call()
 
     def stop_soon(self) -> None:
         """End as on a signal."""
@@ -106,7 +118,15 @@ class GracefulServer(Server):
         if self.lifespan.should_exit:
             raise SystemExit(1)
         self._acceptors = [
-            Acceptor(listener, self._make_protocol, self._slot) for listener in sockets or ()
+            Acceptor(
+                listener,
+                self._make_protocol,
+                self._slot,
+                self._tls,
+                self._settings.header_timeout_s,
+                self._settings.max_connections,
+            )
+            for listener in sockets or ()
         ]
         self.servers = []
         self.started = True

@@ -14,6 +14,7 @@ from kneighbors.errors import ParameterRefused
 from kneighbors.formats.limits import Limits
 from kneighbors.server.bounded import checked, parsed, setting
 from kneighbors.server.cores import available_cores
+from kneighbors.server.defences import Defences
 
 MIB = 1 << 20
 #: Neighbours that each query of a request may have where all of them have equally many.
@@ -33,7 +34,7 @@ _BLAS_VARIABLES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Defences):
     """Everything that can be set about a server, checked.
 
     The fields, their units, bounds and environment variables are listed in
@@ -183,92 +184,6 @@ class Settings:
         least=0,
         most=100_000,
     )
-    max_connections: int = setting(
-        4096,
-        "Open connections of one worker; more get 503.",
-        variable="KNEIGHBORS_MAX_CONNECTIONS",
-        least=1,
-        most=1_000_000,
-    )
-    max_url_bytes: int = setting(
-        8192,
-        "Length of the request line; a longer one gets 414.",
-        variable="KNEIGHBORS_MAX_URL_BYTES",
-        unit="bytes",
-        least=64,
-        most=65_536,
-    )
-    max_header_bytes: int = setting(
-        16_384,
-        "Size of all headers together; more get 431.",
-        variable="KNEIGHBORS_MAX_HEADER_BYTES",
-        unit="bytes",
-        least=256,
-        most=1 << 20,
-    )
-    max_headers: int = setting(
-        100,
-        "Number of headers; more get 431.",
-        variable="KNEIGHBORS_MAX_HEADERS",
-        least=1,
-        most=10_000,
-    )
-    header_timeout_s: float = setting(
-        10.0,
-        "From the first byte of a request, or from the connection, to the end of its headers.",
-        variable="KNEIGHBORS_HEADER_TIMEOUT_S",
-        unit="s",
-        least=0.05,
-        most=600,
-    )
-    body_timeout_s: float = setting(
-        10.0,
-        "Time for a body on top of what the least rate allows.",
-        variable="KNEIGHBORS_BODY_TIMEOUT_S",
-        unit="s",
-        least=0.05,
-        most=600,
-    )
-    min_body_rate: int = setting(
-        16_384,
-        "Slowest pace at which a body may arrive and an answer may be read.",
-        variable="KNEIGHBORS_MIN_BODY_RATE",
-        unit="bytes/s",
-        least=1,
-        most=1 << 30,
-    )
-    write_timeout_s: float = setting(
-        30.0,
-        "Time to read an answer on top of what the least rate allows.",
-        variable="KNEIGHBORS_WRITE_TIMEOUT_S",
-        unit="s",
-        least=0.05,
-        most=600,
-    )
-    keep_alive_s: float = setting(
-        75.0,
-        "Time that an idle connection stays open.",
-        variable="KNEIGHBORS_KEEP_ALIVE_S",
-        unit="s",
-        least=0.05,
-        most=3600,
-    )
-    answer_timeout_s: float = setting(
-        60.0,
-        "From the end of a body to the answer; then the client gets 503.",
-        variable="SAGEMAKER_MODEL_SERVER_TIMEOUT",
-        unit="s",
-        least=0.05,
-        most=3600,
-    )
-    drain_timeout_s: float = setting(
-        25.0,
-        "Time that requests in flight get after SIGTERM.",
-        variable="KNEIGHBORS_DRAIN_TIMEOUT_S",
-        unit="s",
-        least=0.05,
-        most=3600,
-    )
     log_level: str = setting(
         "warning",
         "Least important line that is logged; at info, one line a request.",
@@ -285,6 +200,7 @@ class Settings:
     def __post_init__(self) -> None:
         for one in fields(self):
             object.__setattr__(self, one.name, checked(one, getattr(self, one.name)))
+        self.check()
         if self.explorer == self.multi_model == "true":
             raise ParameterRefused(
                 "setting-conflict",

@@ -29,6 +29,7 @@ from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Found, Query, Reply
 from kneighbors.server import logs
 from kneighbors.server.cores import set_blas_threads
+from kneighbors.server.guard import Guard
 from kneighbors.server.joining import find_each
 from kneighbors.server.logs import LOG
 from kneighbors.server.refusals import HTTPRefused, body_too_large, refusal, request_id
@@ -78,6 +79,7 @@ class Application:
     def __init__(self, hosted: Hosted, settings: Settings) -> None:
         self._hosted = hosted
         self._settings = settings
+        self._guard = Guard(settings, is_platform=True)
         self._has_failed = False
         self._routes: Mapping[str, tuple[str, Callable[[WSGIEnvironment], _Answer]]] = {
             "/execution-parameters": ("GET, HEAD", self._execution_parameters),
@@ -104,6 +106,8 @@ class Application:
     def _route(self, environ: WSGIEnvironment) -> _Answer:
         # As it was written, where the server tells: /%70ing is no other way to say /ping.
         path = str(environ.get("RAW_URI") or environ["PATH_INFO"]).partition("?")[0]
+        given = str(environ.get("HTTP_AUTHORIZATION") or "")
+        self._guard.check(path, [given.encode("latin-1")] if given else [])
         if path not in self._routes:
             raise HTTPRefused(
                 "path-unknown", f"Expected one of the paths {', '.join(self._routes)}."
