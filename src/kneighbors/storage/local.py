@@ -14,6 +14,7 @@ from typing import BinaryIO
 from kneighbors.errors import StorageError
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage.address import Address
+from kneighbors.storage.conditional import put_if_unchanged, tag_of
 from kneighbors.storage.failures import storage_error, translated
 from kneighbors.storage.store import Entry
 
@@ -113,6 +114,26 @@ class LocalStore:
         with writing_whole(address) as file:
             file.write(data)
 
+    def put_if(
+        self, address: Address, data: bytes | bytearray | memoryview, expected: str | None
+    ) -> str:
+        """Write a file if it holds what the caller believes, whole or not at all.
+
+        Of all writers that use this method one is first; see `kneighbors.storage.conditional`. The
+        tag is the SHA-256 of what the file holds.
+
+        Raises
+        ------
+        StorageError
+            With code ``storage-changed``, or ``storage-busy`` if another writer hangs.
+        """
+        return put_if_unchanged(address, data, expected)
+
+    def read_tagged(self, address: Address) -> tuple[bytes, str]:
+        """Return what a file holds, and its tag."""
+        data = self.read(address)
+        return data, tag_of(data)
+
     def delete(self, address: Address) -> None:
         """Remove a file; there need be none."""
         with translated(address):
@@ -198,7 +219,7 @@ def _below(top: Address, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:
         address = top / name
         if not address.is_prefix:
             _demand_file(status, address)
-            yield Entry(address, status.st_size)
+            yield Entry(address, status.st_size, status.st_mtime)
         elif (status.st_dev, status.st_ino) in above:
             raise _system_error(errno.ELOOP, address)
         else:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from kneighbors.storage.address import Address
 from kneighbors.storage.local import LocalStore, writing_whole
 from kneighbors.storage.reading import RangeReader, Source
 from kneighbors.storage.s3_client import connect, obstore
+from kneighbors.storage.s3_conditional import ConditionalWriter
 from kneighbors.storage.s3_failures import translated_s3
 from kneighbors.storage.settings import Settings, read_settings
 from kneighbors.storage.store import Entry
@@ -95,7 +97,8 @@ class S3Store:
             for page in obstore.list(self._store, prefix or None):
                 for found in page:
                     if found["path"] != prefix:
-                        yield Entry(Address("s3", self._bucket, found["path"]), found["size"])
+                        address = Address("s3", self._bucket, found["path"])
+                        yield Entry(address, found["size"], found["last_modified"].timestamp())
 
     def size(self, address: Address) -> int:
         """Return the length of an object.
@@ -149,6 +152,23 @@ class S3Store:
         with translated_s3(address, self.settings):
             self._put(address, bytes(data), len(data))
 
+    def put_if(
+        self, address: Address, data: bytes | bytearray | memoryview, expected: str | None
+    ) -> str:
+        """Write an object if its version is the expected one; the tag is S3's ETag.
+
+        Raises
+        ------
+        StorageError
+            With code ``storage-changed``; or why it could not be written or, without an answer,
+            is not known to be.
+        """
+        return self._conditional.put(address, _key(address), bytes(data), expected)
+
+    def read_tagged(self, address: Address) -> tuple[bytes, str]:
+        """Return all bytes of an object and its ETag, of one version."""
+        return self._conditional.read(address, _key(address))
+
     def upload(self, path: Path, address: Address, progress: Progress = ignore) -> int:
         """Copy a file into an object, whole or not at all, large ones in parts.
 
@@ -173,6 +193,10 @@ class S3Store:
         """Remove an object; there need be none."""
         with translated_s3(address, self.settings):
             obstore.delete(self._store, _key(address))
+
+    @cached_property
+    def _conditional(self) -> ConditionalWriter:
+        return ConditionalWriter(self._bucket, self.settings)
 
     def _put(self, address: Address, data: Any, size: int) -> None:
         obstore.put(

@@ -21,10 +21,13 @@ class Entry:
         Where it lies.
     size_bytes : int
         Its length when it was listed.
+    modified_s : float
+        When it was last written, in seconds since 1970 by the store's clock.
     """
 
     address: Address
     size_bytes: int
+    modified_s: float = 0.0
 
 
 class Store(Protocol):
@@ -54,6 +57,35 @@ class Store(Protocol):
 
     def put(self, address: Address, data: bytes | bytearray | memoryview) -> None:
         """Write an object, whole or not at all, over whatever is there."""
+
+    def put_if(
+        self, address: Address, data: bytes | bytearray | memoryview, expected: str | None
+    ) -> str:
+        """Write an object if its version is the expected one, whole or not at all.
+
+        Parameters
+        ----------
+        address : Address
+        data : bytes-like
+            Small: it is written in one piece.
+        expected : str or None
+            Tag of the version that may be replaced, from `read_tagged` or from here; None if there
+            must be none.
+
+        Returns
+        -------
+        str
+            Tag of the new version.
+
+        Raises
+        ------
+        StorageError
+            With code ``storage-changed`` if there is another version, or one although there must
+            be none; then nothing was written.
+        """
+
+    def read_tagged(self, address: Address) -> tuple[bytes, str]:
+        """Return all bytes of an object, and the tag of the version that they are of."""
 
     def upload(self, path: Path, address: Address, progress: Progress = ignore) -> int:
         """Copy a file into an object, whole or not at all; return its length in bytes."""
