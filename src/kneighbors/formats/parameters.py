@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kneighbors.errors import BodyRefused, ParameterRefused
@@ -149,19 +149,34 @@ def check_object(name: str, value: Any, where: str) -> dict[str, Any]:
 
 def _refuse_oddities(value: Any, where: str) -> None:
     """Refuse what is never a value, such as NaN, wherever in `value` it stands."""
-    waiting = [(value, where)]
+    # Only the way to where the walk is has its path written: a path for each value of a large
+    # object would take several times the memory of the object.
+    waiting = [iter([(where, value)])]
     while waiting:
-        one, path = waiting.pop()
-        if isinstance(one, Oddity):
-            one.refuse(path)
-        if type(one) is dict:
-            waiting += [(inner, f"{path}.{name[:60]}") for name, inner in one.items()]
-        elif type(one) is list:
-            waiting += [(inner, f"{path}[{place}]") for place, inner in enumerate(one)]
-        elif type(one) is float and not math.isfinite(one):
-            raise BodyRefused(
-                "body-number", "Expected a number that a float64 holds, got one beyond.", where=path
-            )
+        for path, one in waiting[-1]:
+            if isinstance(one, Oddity):
+                one.refuse(path)
+            if type(one) is float and not math.isfinite(one):
+                raise BodyRefused(
+                    "body-number",
+                    "Expected a number that a float64 holds, got one beyond.",
+                    where=path,
+                )
+            if type(one) is dict or type(one) is list:
+                waiting.append(_inside(one, path))
+                break
+        else:
+            waiting.pop()
+
+
+def _inside(value: dict[str, Any] | list[Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Yield what a value holds, and where."""
+    if type(value) is dict:
+        for name, one in value.items():
+            yield f"{path}.{name[:60]}", one
+    else:
+        for place, one in enumerate(value):
+            yield f"{path}[{place}]", one
 
 
 def _alone(check: Callable[[str, Any, str], Any]) -> Callable[[str, Any, str, Limits], Any]:

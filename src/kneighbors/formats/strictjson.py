@@ -41,8 +41,11 @@ class Oddity:
         raise BodyRefused(self.code, self.message, where=where)
 
 
-def _constant(text: str) -> Oddity:
-    return Oddity("body-number", f"Expected a finite number, got {text}.")
+#: Made once: a body may be full of them.
+_CONSTANTS = {
+    text: Oddity("body-number", f"Expected a finite number, got {text}.")
+    for text in ("NaN", "Infinity", "-Infinity")
+}
 
 
 def _integer(text: str) -> int | Oddity:
@@ -66,7 +69,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Oddity:
     return Oddity("body-name-doubled", f"Expected each name once, got {name[:60]!r} twice.")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_constant, parse_int=_integer, object_pairs_hook=_object)
+_DECODER = json.JSONDecoder(
+    parse_constant=_CONSTANTS.__getitem__, parse_int=_integer, object_pairs_hook=_object
+)
 
 
 def parse(text: str, *, place: str = "") -> Any:

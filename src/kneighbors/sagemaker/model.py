@@ -22,7 +22,7 @@ from kneighbors.recommend.query import Found, Query
 from kneighbors.recommend.reading import Reader
 from kneighbors.sagemaker.query import Reply
 from kneighbors.sagemaker.writing import accepted_format, write
-from kneighbors.search.gate import check_n_neighbors, check_queries
+from kneighbors.search.gate import as_array, check_n_neighbors, check_queries
 
 if TYPE_CHECKING:
     from kneighbors.artifact import Artifact
@@ -273,7 +273,7 @@ class Model:
         >>> Model(index).kneighbors([3.0, 4.0], 2)
         (array([0., 5.]), array([1, 0]))
         """
-        queries = np.asarray(X)
+        queries = as_array(X, "X")
         is_single = queries.ndim == 1
         checked = check_queries(
             queries.reshape(1, -1) if is_single else X, self.n_features, self.metric, name="X"

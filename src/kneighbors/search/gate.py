@@ -135,7 +135,12 @@ def check_radius(value: object, metric: str) -> float:
         raise ParameterRefused(
             "radius-type", f"Expected radius to be a number, got {type(value).__name__}."
         )
-    radius = float(value)
+    try:
+        radius = float(value)
+    except OverflowError as error:
+        raise ParameterRefused(
+            "radius-range", "Expected radius to be a number that a float64 holds, got one beyond."
+        ) from error
     if math.isnan(radius):
         raise ParameterRefused("radius-range", "Expected radius to be a number, got NaN.")
     if radius < 0 and metric != "inner_product":
@@ -154,7 +159,7 @@ def _as_matrix(X: object, name: str) -> FloatArray:
         )
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ArrayRefused("array-dtype", f"Expected plain numbers in {name}, got masked ones.")
-    array = _as_array(X, name)
+    array = as_array(X, name)
     if array.ndim != 2:
         raise ArrayRefused(
             "array-shape",
@@ -169,10 +174,19 @@ def _as_matrix(X: object, name: str) -> FloatArray:
             "required.",
         )
     target = _target_dtype(array.dtype, name)
-    return np.ascontiguousarray(array, dtype=target)
+    # A long double beyond float64 becomes infinite here, and is refused as that.
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=target)
 
 
-def _as_array(X: object, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+def as_array(X: object, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return what numpy makes of `X`, whatever that is.
+
+    Raises
+    ------
+    ArrayRefused
+        With code ``array-ragged`` or ``array-dtype``, where numpy makes nothing of it.
+    """
     if type(X) is np.ndarray:
         return X
     try:

@@ -17,7 +17,7 @@ from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Reply
 from kneighbors.server.answering import Begun, Call, Demand
 from kneighbors.server.bodies import Body, is_alone, is_gone
-from kneighbors.server.refusals import HTTPRefused
+from kneighbors.server.refusals import HTTPRefused, check_encoding
 from kneighbors.server.service import Service
 from kneighbors.server.streaming import StreamedResponse
 from kneighbors.server.telemetry import STAGES
@@ -48,6 +48,7 @@ async def invoke(
         Acquired and released for whatever uses `hosted`.
     """
     service.pool.check_room()
+    check_encoding(_only(request, "content-encoding"))
     content_type = _only(request, "content-type")
     attributes = _only(request, ATTRIBUTES)
     accept = ", ".join(request.headers.getlist("accept")) or None

@@ -18,6 +18,7 @@ _NPY, _JSON, _CSV, _LINES = (
 #: Codes that belong to one path alone.
 _OF_PING = frozenset({"not-ready", "stopping"})
 _OF_INVOCATIONS = _OF_PING | {"overloaded", "answer-timeout", "memory-exhausted", "header-doubled"}
+_OF_INVOCATIONS |= {"content-encoding-unsupported"}
 #: Codes of the paths of several models.
 _OF_MODELS = frozenset(code for code in SERVER_CODES if code.startswith(("model-", "models-")))
 _OF_LOAD = frozenset({"model-name", "model-url", "model-request", "model-missing", "model-loaded"})

@@ -74,6 +74,23 @@ def late() -> HTTPRefused:
     return HTTPRefused("answer-timeout", "Expected to answer in time, but could not.")
 
 
+def check_encoding(encoding: str | None) -> None:
+    """Refuse a body that is compressed: a kilobyte of it may stand for a megabyte.
+
+    Parameters
+    ----------
+    encoding : str, optional
+        The header Content-Encoding.
+    """
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        raise HTTPRefused(
+            "content-encoding-unsupported",
+            "Expected a body that is not compressed, got another Content-Encoding. Send it as it "
+            "is; as application/x-npy in float32 it is small.",
+            where="content-encoding",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """The response to an error."""

@@ -36,6 +36,7 @@ SERVER_CODES = MappingProxyType(
         "body-timeout": (408, "The body did not arrive in time, or too slowly."),
         "model-loaded": (409, "A model of this name is loaded already."),
         "url-too-long": (414, "The request line is longer than the limit."),
+        "content-encoding-unsupported": (415, "The body is compressed."),
         "expectation-unknown": (417, "Expect asks for something other than 100-continue."),
         "headers-too-large": (431, "The headers are too many or too long."),
         "internal": (500, "A fault of the server; its log says which, by the request id."),

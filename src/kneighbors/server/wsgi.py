@@ -32,7 +32,13 @@ from kneighbors.server.cores import set_blas_threads
 from kneighbors.server.guard import Guard
 from kneighbors.server.joining import find_each
 from kneighbors.server.logs import LOG
-from kneighbors.server.refusals import HTTPRefused, body_too_large, refusal, request_id
+from kneighbors.server.refusals import (
+    HTTPRefused,
+    body_too_large,
+    check_encoding,
+    refusal,
+    request_id,
+)
 from kneighbors.server.settings import Settings
 from kneighbors.server.transforming import execution_parameters_of
 from kneighbors.server.variables import container_settings
@@ -130,6 +136,7 @@ class Application:
         return _Answer(200, [_JSON], json.dumps(parameters).encode())
 
     def _invocations(self, environ: WSGIEnvironment) -> _Answer:
+        check_encoding(environ.get("HTTP_CONTENT_ENCODING"))
         body = _body_of(environ, self._settings.max_body_bytes)
         attributes = environ.get("HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES")
         content_type = environ.get("CONTENT_TYPE") or None
