@@ -1,6 +1,6 @@
 """Whatever bytes come, they are understood or refused by a KNeighborsError, and memory is bounded.
 
-Every body of `corpus_of_bodies`, every good body cut at every byte, and thousands of good bodies
+Every body of `fuzz/bodies`, every good body cut at every byte, and thousands of good bodies
 with a few changes. `tests/sagemaker/test_model_any_bytes.py` does the same with a whole endpoint.
 """
 

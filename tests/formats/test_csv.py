@@ -1,4 +1,4 @@
-"""CSV that must be understood, and what is written; the rest is in `corpus_of_bodies/csv`."""
+"""CSV that must be understood, and what is written; the rest is in `fuzz/bodies/csv`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON that must be understood, and what is written; the rest is in `corpus_of_bodies/json`."""
+"""JSON that must be understood, and what is written; the rest is in `fuzz/bodies/json`."""
 
 from __future__ import annotations
 

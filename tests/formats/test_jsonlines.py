@@ -1,4 +1,4 @@
-"""JSON lines that must be understood; the rest is in `corpus_of_bodies/jsonlines`."""
+"""JSON lines that must be understood; the rest is in `fuzz/bodies/jsonlines`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What numpy writes is read as numpy reads it; the rest is in `corpus_of_bodies/npy`."""
+"""What numpy writes is read as numpy reads it; the rest is in `fuzz/bodies/npy`."""
 
 from __future__ import annotations
 

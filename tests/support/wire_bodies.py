@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kneighbors.formats import CSV, JSON, JSONLINES, NPY
 
-CORPUS = Path(__file__).parent.parent / "corpus_of_bodies"
+CORPUS = Path(__file__).parent.parent / "fuzz" / "bodies"
 CONTENT_TYPES = {"npy": NPY, "json": JSON, "csv": CSV, "jsonlines": JSONLINES}
 
 
