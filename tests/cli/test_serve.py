@@ -147,7 +147,38 @@ def test_every_setting_is_an_option_with_its_variable(cli: Runner) -> None:
     for setting in fields(Settings):
         if setting.name != "model":
             assert f"--{setting.name.replace('_', '-')} " in text
-            assert f"[{setting.metadata['variable']};" in text
+            end = "]" if setting.default == "" else ";"
+            assert f"[{setting.metadata['variable']}{end}" in text
+
+
+def test_a_server_whose_tokens_are_of_no_use_does_not_start(
+    cli: Runner, wines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KNEIGHBORS_AUTH_TOKEN", "too-short")
+    found = cli("serve", str(wines), "--port", "0")
+    assert (2, True) == (found.code, "token-malformed" in found.err)
+    assert "too-short" not in found.err + found.out
+
+
+def test_a_query_brings_its_token(
+    cli: Runner, wines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "a-token-of-a-client"
+    with served(wines, "--port", "0", "--workers", "1", "--auth-token", token) as server:
+        question = ("query", f"http://127.0.0.1:{server.port}", "--vector", "1,2,3,4,5")
+        missing, wrong = cli(*question), cli(*question, "--token", token[::-1])
+        right = cli(*question, "--token", token)
+        monkeypatch.setenv("KNEIGHBORS_TOKEN", token)
+        assert (0, right.json) == (right.code, cli(*question).json)
+    for refused, code in ((missing, "token-missing"), (wrong, "token-unknown")):
+        assert (1, True) == (refused.code, refused.err.startswith(f"error: [{code}] "))
+        assert token not in refused.err
+
+
+def test_a_token_on_the_command_line_gets_a_hint(cli: Runner, wines: Path) -> None:
+    found = cli("serve", str(wines), "--auth-token", "short-but-secret", "--host", "no.such.")
+    assert "KNEIGHBORS_AUTH_TOKEN" in found.err
+    assert "short-but-secret" not in found.err + found.out
 
 
 def test_a_setting_out_of_bounds_is_wrong_usage(cli: Runner, wines: Path) -> None:

@@ -66,6 +66,11 @@ Exit codes: 0 answered; 1 the query, the artifact or the service is at fault;
 @click.option("--explain", is_flag=True, help="Say which like each is nearest to.")
 @click.option("--items/--no-items", default=None, help="Show the attributes, or do not.")
 @click.option("--columns", metavar="NAMES", help="Which attributes, with commas between.")
+@click.option(
+    "--token",
+    metavar="TEXT",
+    help="What a server with tokens wants; KNEIGHBORS_TOKEN hides it from others.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     target: str,
@@ -76,6 +81,7 @@ def command(
     like: tuple[str, ...],
     dislike: tuple[str, ...],
     terms: tuple[str, ...],
+    token: str | None,
     as_json: bool,
     **parameters: Any,
 ) -> None:
@@ -117,7 +123,7 @@ def command(
     question = Question.of(
         source=source, rows=rows, ids=ids, vector=vector, taste=taste, **parameters
     )
-    predictions = ask_server(target, question) if is_url else ask_artifact(target, question)
+    predictions = ask_server(target, question, token) if is_url else ask_artifact(target, question)
     if tables:
         _show(question, predictions)
     else:

@@ -178,7 +178,7 @@ def ask_artifact(path: str, question: Question) -> Predictions:
     return predictions
 
 
-def ask_server(url: str, question: Question) -> Predictions:
+def ask_server(url: str, question: Question, token: str | None = None) -> Predictions:
     """Let a server answer a question.
 
     Parameters
@@ -187,6 +187,8 @@ def ask_server(url: str, question: Question) -> Predictions:
         Where it listens.
     question : Question
         By vectors or ids; a server knows no rows.
+    token : str, optional
+        As of `kneighbors.client.Client`.
 
     Raises
     ------
@@ -195,7 +197,7 @@ def ask_server(url: str, question: Question) -> Predictions:
     """
     from kneighbors.client import Client
 
-    with Client(url) as client:
+    with Client(url, token=token) as client:
         attempts = list(_attempts(question))
         for attempt in attempts[:-1]:
             try:

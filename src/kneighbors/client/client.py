@@ -11,6 +11,7 @@ import numpy as np
 from kneighbors.client.connection import Connection, ServiceAnswerError
 from kneighbors.client.endpoint import EndpointConnection, endpoint_name
 from kneighbors.client.halving import halving
+from kneighbors.client.token import with_token
 from kneighbors.client.wire import (
     Arrays,
     Float64Array,
@@ -68,7 +69,9 @@ class Client:
     pool_size : int, default=10
         Connections kept open: as many as threads use the client at once.
     headers : mapping of str to str, optional
-        Sent with every request, such as ``{"Authorization": "Bearer ..."}``.
+        Sent with every request.
+    token : str, optional
+        What a server started with ``--auth-token`` wants; by default ``KNEIGHBORS_TOKEN`` has it.
 
     Raises
     ------
@@ -100,17 +103,15 @@ class Client:
         max_rows: int = 10_000,
         pool_size: int = 10,
         headers: Mapping[str, str] | None = None,
+        token: str | None = None,
     ) -> None:
-        self.max_body_bytes = max_body_bytes
-        self.max_rows = max_rows
-        self._connection: Connection | EndpointConnection
+        self.max_body_bytes, self.max_rows = max_body_bytes, max_rows
         name = endpoint_name(url)
-        if name is None:
-            self._connection = Connection(url, timeout, connect_timeout, pool_size, headers or {})
-        else:
-            self._connection = EndpointConnection(
-                name, None, timeout, connect_timeout, pool_size, headers or {}
-            )
+        sent = with_token(headers or {}, token, is_endpoint=name is not None)
+        how = (timeout, connect_timeout, pool_size, sent)
+        self._connection: Connection | EndpointConnection = (
+            Connection(url, *how) if name is None else EndpointConnection(name, None, *how)
+        )
 
     @classmethod
     def sagemaker(
@@ -147,8 +148,7 @@ class Client:
         """
         access = Access(region=region, endpoint_url=endpoint_url, profile=profile)
         client = cls.__new__(cls)
-        client.max_body_bytes = max_body_bytes
-        client.max_rows = max_rows
+        client.max_body_bytes, client.max_rows = max_body_bytes, max_rows
         client._connection = EndpointConnection(
             name, access, timeout, connect_timeout, pool_size, {}, variant
         )

@@ -35,6 +35,7 @@ def document(settings: Settings) -> Json:
     is_many = settings.multi_model == "true"
     return {
         "openapi": "3.1.0",
+        **({"security": [{"token": []}]} if settings.wants_tokens else {}),
         "info": {
             "title": "kneighbors",
             "version": __version__,
@@ -53,6 +54,7 @@ def document(settings: Settings) -> Json:
             "schemas": schemas(settings),
             "headers": headers(),
             "responses": error_responses(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
@@ -99,6 +101,7 @@ def _ping(name: str) -> Json:
         "summary": "Whether the server is ready.",
         "description": "200 once every worker has answered its first query, before that 503.",
         "parameters": [_REQUEST_ID],
+        "security": [],
         "responses": {"200": _success("Ready; the body is empty."), **_failures(_OF_PING)},
     }
 

@@ -253,18 +253,20 @@ class StrictProtocol(HttpToolsProtocol):
         """Close so that the client can read what was written.
 
         A socket that is closed while bytes wait to be read resets the connection, and the last
-        answer may be lost. So where more may come, only our half is closed, and for a moment what
-        comes is read and thrown away.
+        answer may be lost. So where more may come, only our half is closed (TLS cannot; there a
+        client goes by the length of the answer), and for a moment what comes is read and thrown
+        away.
         """
         if self.is_ending:
             return
         self.is_ending = True
         self._timer.stop()
         may_come = not self._is_last and bool(self._in_body or self._held)
-        if may_come and self._real.can_write_eof():
+        if may_come:
             self._held = b""
             self.flow.resume_reading()
-            self._real.write_eof()
+            if self._real.can_write_eof():
+                self._real.write_eof()
             self._timer.start(_LINGER_S, self._real.abort)
             return
         self._real.close()
