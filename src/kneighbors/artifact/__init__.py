@@ -1,9 +1,10 @@
 """The saved form of an index: a directory of checked files, or the same as a ``.tar.gz``.
 
-`save` writes one, `open_artifact` maps it, `verify` reads every byte of it, `pack` and `unpack`
-turn a directory into an archive and back. `docs/reference/artifact-format.md` says what the bytes
-are. There is no pickle in it and no path that leads to one. Nothing here imports scikit-learn;
-pyarrow is imported when an attribute table is written or first read.
+`save` writes one, `sign` says whose it is, `open_artifact` opens it, `verify` reads every byte of
+it, `pack` and `unpack` turn a directory into an archive and back.
+`docs/reference/artifact-format.md` says what the bytes are. There is no pickle in it and no path
+that leads to one. Nothing here imports scikit-learn; pyarrow is imported when an attribute table is
+written or first read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kneighbors.artifact.manifest import Manifest
     from kneighbors.artifact.packing import pack
     from kneighbors.artifact.reader import Artifact, open_artifact
+    from kneighbors.artifact.signing import sign
     from kneighbors.artifact.unpacking import unpack
     from kneighbors.artifact.verification import PartReport, verify
     from kneighbors.artifact.writer import save
@@ -26,6 +28,7 @@ __all__ = [
     "open_artifact",
     "pack",
     "save",
+    "sign",
     "unpack",
     "verify",
 ]
@@ -38,6 +41,7 @@ _HOME_OF = {
     "pack": "packing",
     "save": "writer",
     "unpack": "unpacking",
+    "sign": "signing",
     "verify": "verification",
 }
 

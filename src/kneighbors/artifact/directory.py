@@ -11,14 +11,14 @@ import errno
 import mmap
 import os
 import stat
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 from numpy.typing import NDArray
 
-from kneighbors.artifact.npy import MAX_HEADER_BYTES, Header, parse_header
+from kneighbors.artifact.npy import MAX_HEADER_BYTES, Header, array_of, parse_header
 from kneighbors.errors import ArtifactError
 from kneighbors.storage import translated
 
@@ -149,17 +149,42 @@ class OpenFile:
                 pieces[place] = self.read(offsets[place], length)
         return b"".join(pieces)
 
+    def read_into(self, offset: int, out: NDArray[Any]) -> None:
+        """Fill an array with the bytes from an offset on; errors as of `read`."""
+        rest = out.data.cast("B") if out.size else memoryview(b"")
+        with translated(self.where):
+            while len(rest):
+                done = os.preadv(self._descriptor.number, [rest], offset)
+                if not done:
+                    raise damaged(self.where, offset, offset + len(rest), "the file ends before")
+                rest, offset = rest[done:], offset + done
+
     def header(self) -> Header:
         """Return what the ``.npy`` header says, compared with the length of the file."""
         start = self.read(0, min(MAX_HEADER_BYTES, self.bytes))
         return parse_header(start, self.bytes, self.where)
 
-    def sha256(self) -> str:
-        """Return the SHA-256 of the file, read once without being mapped."""
+    def sha256(self, take: Callable[[int, bytes], None] | None = None) -> str:
+        """Return the SHA-256 of the file, read once without being mapped.
+
+        Parameters
+        ----------
+        take : callable, optional
+            Given each piece that goes into it, and where it lies.
+        """
         digest = sha256()
         for start in range(0, self.bytes, _HASHED_AT_ONCE):
-            digest.update(self.read(start, min(_HASHED_AT_ONCE, self.bytes - start)))
+            data = self.read(start, min(_HASHED_AT_ONCE, self.bytes - start))
+            digest.update(data)
+            if take is not None:
+                take(start, data)
         return digest.hexdigest()
+
+    def state(self) -> tuple[int, int, int]:
+        """Return what changes when the file is written to or cut: its length and its times."""
+        with translated(self.where):
+            status = os.fstat(self._descriptor.number)
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def map(self) -> mmap.mmap:
         """Return the file mapped into memory, read-only and shared with other processes."""
@@ -168,9 +193,7 @@ class OpenFile:
 
     def map_array(self, header: Header) -> NDArray[Any]:
         """Return the array of a ``.npy`` file, mapped and not writeable."""
-        count = header.data_bytes // np.dtype(header.dtype).itemsize
-        flat = np.frombuffer(self.map(), header.dtype, count, header.offset)
-        return flat.reshape(header.shape)
+        return array_of(self.map(), header)
 
 
 def damaged(where: str, start: int, stop: int, what: str) -> ArtifactError:

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from kneighbors.artifact.gzip_header import Seal
 from kneighbors.errors import ArtifactError
 from kneighbors.storage import translated
 
@@ -16,7 +17,7 @@ _INFLATED_AT_ONCE = 1 << 20
 _RATIO_COUNTS_FROM = 1 << 26
 
 #: zlib's code for a gzip header and trailer.
-GZIP_WINDOW = 31
+_GZIP_WINDOW = 31
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ class Inflated:
         self._file = file
         self._where = where
         self._limits = limits
-        self._inflate = zlib.decompressobj(GZIP_WINDOW)
+        self._inflate = zlib.decompressobj(_GZIP_WINDOW)
         self._ready = b""
         self._packed = b""
+        self._seal: Seal | None = None
         self.bytes_in = 0
         self.bytes_out = 0
 
@@ -67,12 +69,13 @@ class Inflated:
         Raises
         ------
         ArtifactError
-            ``artifact-damaged`` when the stream is broken or cut off, ``artifact-too-large`` when
-            it goes over a limit, ``artifact-unsafe`` when something follows it.
+            ``artifact-damaged`` when the stream is broken or cut off, or, at its end, when it is
+            not what its header says; ``artifact-too-large`` when it goes over a limit,
+            ``artifact-unsafe`` when something follows it.
         """
         while not self._ready:
             if self._inflate.eof:
-                self._refuse_more()
+                self._finish()
                 return b""
             self._fill()
         data, self._ready = self._ready[:most], self._ready[most:]
@@ -93,6 +96,10 @@ class Inflated:
             self.bytes_in += len(self._packed)
             if not self._packed:
                 raise self._damaged("it ends in the middle")
+            if self._seal is None:
+                self._seal = Seal(self._packed, self._where)
+            else:
+                self._seal.update(self._packed)
         try:
             self._ready = self._inflate.decompress(self._packed, _INFLATED_AT_ONCE)
         except zlib.error as error:
@@ -118,13 +125,15 @@ class Inflated:
                 hint="If you trust it, unpack it yourself and give the directory.",
             )
 
-    def _refuse_more(self) -> None:
+    def _finish(self) -> None:
         if self._inflate.unused_data or self._file.read(1):
             raise ArtifactError(
                 "artifact-unsafe",
                 "Expected nothing after the end of the gzip stream, got more bytes.",
                 where=self._where,
             )
+        if self._seal is not None:
+            self._seal.check()
 
     def _damaged(self, what: str) -> ArtifactError:
         return ArtifactError(

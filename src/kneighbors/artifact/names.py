@@ -6,6 +6,12 @@ import re
 
 MANIFEST = "manifest.json"
 
+#: The manifest of manifests, where the directory holds an artifact in shards.
+SHARDS = "shards.json"
+
+#: Who made the manifest; see `kneighbors.artifact.signing`.
+SIGNATURE = "manifest.sig"
+
 #: A part's name in the manifest. Index parts are called what the index calls them.
 PART_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 

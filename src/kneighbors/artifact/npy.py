@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kneighbors.errors import ArtifactError
 
@@ -126,6 +127,13 @@ def parse_header(start: bytes, file_bytes: int, where: str) -> Header:
             offset,
         )
     return header
+
+
+def array_of(data: Any, header: Header) -> NDArray[Any]:
+    """Return the array in the bytes of a whole ``.npy`` file, without a copy."""
+    count = header.data_bytes // np.dtype(header.dtype).itemsize
+    flat: NDArray[Any] = np.frombuffer(data, header.dtype, count, header.offset)
+    return flat.reshape(header.shape)
 
 
 def _invalid(message: str, where: str, offset: int) -> ArtifactError:

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from kneighbors.artifact.manifest import FORMAT, MAX_MANIFEST_BYTES
-from kneighbors.artifact.names import COMPANY, MANIFEST, PART_FILE, UNFINISHED
+from kneighbors.artifact.names import COMPANY, MANIFEST, PART_FILE, SIGNATURE, UNFINISHED
 from kneighbors.errors import StorageError
 
 #: How often something is looked at anew that changes while it is being looked at.
@@ -131,7 +131,7 @@ def _is_at(path: Path, directory: int) -> bool:
 
 
 def _files_of_artifact(directory: int) -> frozenset[str] | None:
-    """Return the files that a manifest names, itself included; None if it is not one of ours."""
+    """Return the manifest's file, its signature's and those it names; None if it is not ours."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         number = os.open(MANIFEST, flags, dir_fd=directory)
@@ -153,4 +153,4 @@ def _files_of_artifact(directory: int) -> frozenset[str] | None:
         return None
     if names is None or not all(isinstance(n, str) and PART_FILE.fullmatch(n) for n in names):
         return None
-    return frozenset([MANIFEST, *names])
+    return frozenset([MANIFEST, SIGNATURE, *names])

@@ -1,11 +1,13 @@
 """An artifact as one file, a ``.tar.gz``.
 
-The archive has the manifest first, so that whoever unpacks it knows from the start what may come.
+The archive has the manifest first, then its signature, if there is one, so that whoever unpacks it
+knows from the start what may come.
 """
 
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -13,11 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kneighbors.artifact.directory import Directory, OpenFile, damaged
-from kneighbors.artifact.gunzip import GZIP_WINDOW, ArchiveLimits
-from kneighbors.artifact.names import CODE, FOREIGN_MANIFEST, MANIFEST
+from kneighbors.artifact.gunzip import ArchiveLimits
+from kneighbors.artifact.gzip_header import BLANK, DIGEST_AT
+from kneighbors.artifact.names import CODE, FOREIGN_MANIFEST, MANIFEST, SIGNATURE
 from kneighbors.artifact.occupancy import Kind, look
+from kneighbors.artifact.opened import Opened
 from kneighbors.artifact.publishing import resolved
-from kneighbors.artifact.reader import Opened
+from kneighbors.artifact.signature import Signature, read_signature
 from kneighbors.artifact.staging import make_locked, sweep, sync_directory
 from kneighbors.artifact.tarball import BLOCK, build_header, padding
 from kneighbors.errors import StorageError
@@ -134,6 +138,9 @@ def _write(
         return data
 
     packer.add(MANIFEST, len(opened.manifest_bytes), [opened.manifest_bytes])
+    signature = _signature(opened)
+    if signature is not None:
+        packer.add(SIGNATURE, len(signature), [signature])
     for part in sorted(opened.manifest.parts.values(), key=lambda part: part.file):
         source = opened.open(part)
         digest = sha256()
@@ -146,6 +153,15 @@ def _write(
         packer.add(FOREIGN_MANIFEST, len(_NOTHING_SAID), [_NOTHING_SAID])
     packer.finish()
     return level == 0 or packer.bytes_in <= _PACKED_AT_MOST * file.tell()
+
+
+def _signature(opened: Opened) -> bytes | None:
+    """Return the text of the signature, if there is one, which must be that of this manifest."""
+    text = read_signature(opened.directory)
+    if text is not None:
+        where = str(opened.path / SIGNATURE)
+        Signature.from_bytes(text, where).check_subject(opened.manifest_bytes, where)
+    return text
 
 
 class TarGz:
@@ -166,8 +182,11 @@ class TarGz:
 
     def __init__(self, file: BinaryIO, level: int) -> None:
         self._file = file
-        self._packer = zlib.compressobj(level, zlib.DEFLATED, GZIP_WINDOW)
+        self._packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._checksum = 0
+        self._digest = sha256()
         self.bytes_in = 0
+        self._write(BLANK)
 
     def add(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
         """Write one file, whose pieces have this length together."""
@@ -179,11 +198,18 @@ class TarGz:
     def finish(self) -> None:
         """Write what ends an archive."""
         self._put(bytes(2 * BLOCK))
-        _write_all(self._file, self._packer.flush())
+        self._write(self._packer.flush())
+        self._write(struct.pack("<II", self._checksum, self.bytes_in & 0xFFFFFFFF))
+        os.pwrite(self._file.fileno(), self._digest.digest(), DIGEST_AT)
 
     def _put(self, data: bytes) -> None:
         self.bytes_in += len(data)
-        _write_all(self._file, self._packer.compress(data))
+        self._checksum = zlib.crc32(data, self._checksum)
+        self._write(self._packer.compress(data))
+
+    def _write(self, data: bytes) -> None:
+        self._digest.update(data)
+        _write_all(self._file, data)
 
 
 def _pieces(source: OpenFile, digest: Any) -> Iterator[bytes]:

@@ -12,12 +12,18 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from kneighbors.artifact.directory import Directory, OpenFile, damaged, wrong_length
-from kneighbors.artifact.manifest import MAX_MANIFEST_BYTES, Manifest, Part, too_large
+from kneighbors.artifact.directory import Directory, OpenFile
+from kneighbors.artifact.growing import GrowingCopy
+from kneighbors.artifact.hashing import check_digests
+from kneighbors.artifact.keys import PublicKeys, trusted
+from kneighbors.artifact.manifest import Manifest, Part
+from kneighbors.artifact.memfile import available_memory, is_possible, maps
 from kneighbors.artifact.names import MANIFEST
-from kneighbors.artifact.npy import Header
+from kneighbors.artifact.npy import MAX_HEADER_BYTES, Header, array_of, parse_header
+from kneighbors.artifact.opened import Opened, check_header, is_current
 from kneighbors.artifact.publishing import resolved
 from kneighbors.artifact.rows import CheckedRows
+from kneighbors.artifact.sealed import copy_of
 from kneighbors.errors import ArtifactError, StorageError
 from kneighbors.items import Catalog
 from kneighbors.items.lists import Lists
@@ -33,9 +39,8 @@ _USED_ROLES = frozenset(
     {"vectors", "checksums", "index", "ids", "items", "lookup", "vocabulary", "lists"}
 )
 
-#: Below this many bytes, hashing takes less time than starting threads.
-_WORTH_THREADS = 1 << 22
-_MOST_THREADS = 4
+#: Vectors of so many bytes are copied into memory even if queries read few of them.
+_SMALL = 1 << 23
 
 
 class Artifact:
@@ -64,7 +69,14 @@ class Artifact:
     ----------
     path, manifest, index, catalog, vocabulary, lists
         As above.
+    is_mapped : bool
+        Whether files are mapped: then cutting one short ends the process.
+    signed_by : str or None
+        Name of the key that signed it, where a signature was required.
     """
+
+    is_mapped: bool = True
+    signed_by: str | None = None
 
     def __init__(
         self,
@@ -132,7 +144,11 @@ class Artifact:
 
 
 def open_artifact(
-    path: str | os.PathLike[str], *, unpack_to: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    unpack_to: str | os.PathLike[str] | None = None,
+    require_signature: str | os.PathLike[str] | PublicKeys | None = None,
+    mapped: bool | None = None,
 ) -> Artifact:
     """Open a saved index.
 
@@ -148,6 +164,15 @@ def open_artifact(
         default it is a temporary directory, removed when the artifact is closed, is no longer
         referred to, or the process ends in an orderly way. Processes that are to share one mapped
         copy open one directory: `unpack` once, then open that.
+    require_signature : str, path or PublicKeys, optional
+        Public keys, or their file, of which one must have signed the artifact: checked before
+        anything of it is believed. Needs the extra ``signing``.
+    mapped : bool, optional
+        Whether the files are mapped, which they are by default but in a server. A mapped file that somebody cuts short ends the process, and
+        one that is written to changes answers. With False nothing is mapped: the resident parts
+        are copied into memory, and vectors are read where they are wanted and checked again when
+        their file has changed. Where the copy would take more than half of the memory, or the
+        system is not Linux, the files are mapped all the same; `Artifact.is_mapped` tells.
 
     Returns
     -------
@@ -159,17 +184,21 @@ def open_artifact(
         When there is nothing, or it cannot be read.
     ArtifactError
         ``artifact-unknown`` when it is no artifact; ``artifact-damaged``, ``artifact-incomplete``,
-        ``artifact-newer``, ``artifact-invalid``, ``artifact-unsafe`` or ``artifact-too-large``.
+        ``artifact-newer``, ``artifact-invalid``, ``artifact-unsafe`` or ``artifact-too-large``;
+        ``signature-missing``, ``signature-malformed``, ``signature-untrusted`` or
+        ``signature-mismatch``.
 
     Notes
     -----
     Takes the time to read and hash the resident parts, about 0.5 ms a megabyte and thread. The
-    vectors are mapped, not read. Replacing the artifact meanwhile is noticed: what is opened is
+    vectors are not read. Replacing the artifact meanwhile is noticed: what is opened is
     the old one or the new one.
     """
     source = resolved(path)
+    keys = trusted(require_signature)
+    mapped = maps() if mapped is None else mapped
     if source.is_dir():
-        return _open_directory(source)
+        return _open_directory(source, keys, mapped=mapped)
     import tempfile
 
     from kneighbors.artifact.unpacking import unpack
@@ -177,14 +206,14 @@ def open_artifact(
     with translated(source):
         source.stat()
     if unpack_to is not None:
-        unpack(source, unpack_to)
-        return _open_directory(resolved(unpack_to))
+        unpack(source, unpack_to, require_signature=keys)
+        return _open_directory(resolved(unpack_to), keys, mapped=mapped)
     # `weakref.finalize` of the temporary directory would warn; the artifact owns it instead.
     holder = tempfile.TemporaryDirectory(prefix="kneighbors-", ignore_cleanup_errors=True)
     try:
         folder = Path(holder.name) / "artifact"
-        unpack(source, folder)
-        artifact = _open_directory(folder)
+        unpack(source, folder, require_signature=keys)
+        artifact = _open_directory(folder, keys, mapped=mapped)
     except BaseException:
         holder.cleanup()
         raise
@@ -192,139 +221,87 @@ def open_artifact(
     return artifact
 
 
-def _open_directory(path: Path) -> Artifact:
+def _open_directory(path: Path, keys: PublicKeys | None, *, mapped: bool) -> Artifact:
     for _ in range(_ATTEMPTS):
         directory = Directory(path)
         seen = directory.identity_of(MANIFEST)
         try:
-            return Opened(directory).artifact()
+            return _artifact(Opened(directory, keys), mapped=mapped)
         except (ArtifactError, StorageError):
             # Of an artifact that is replaced, the old files vanish one after the other.
             if is_current(directory, seen):
                 raise
-    return Opened(Directory(path)).artifact()
+    return _artifact(Opened(Directory(path), keys), mapped=mapped)
 
 
-def is_current(directory: Directory, manifest: tuple[int, int, int] | None) -> bool:
-    """Tell whether a path still leads to the directory, and the manifest, that it led to."""
-    try:
-        now = Directory(directory.path)
-    except StorageError:
-        return False
-    return now.identity == directory.identity and now.identity_of(MANIFEST) == manifest
+def _artifact(opened: Opened, *, mapped: bool) -> Artifact:
+    """Check and map, or copy, everything."""
+    manifest = opened.manifest
+    files = {
+        name: opened.open(part) for name, part in manifest.parts.items() if part.role in _USED_ROLES
+    }
+    vectors = files.pop("vectors")
+    mapped = mapped or not is_possible() or _size(files) > available_memory() // 2
+    contents = (
+        _mapped(files, manifest) if mapped else copy_of(files, manifest.parts, manifest.digest)
+    )
+    arrays: dict[str, dict[str, NDArray[Any]]] = {
+        role: {} for role in ("index", "ids", "lookup", "checksums", "vocabulary", "lists")
+    }
+    for name, data in contents.items():
+        part = manifest.parts[name]
+        if part.role in arrays:
+            arrays[part.role][name] = _array(part, data, files[name].where)
+    header = opened.header(manifest.parts["vectors"], vectors)
+    rows = CheckedRows(
+        vectors,
+        header,
+        arrays["checksums"]["vectors-blocks"],
+        manifest.block_bytes,
+        mapped=mapped,
+        copy=None if mapped else _growing(manifest, header, vectors.bytes),
+    )
+    index = _index(rows, manifest, arrays["index"], str(opened.path))
+    read_table = None
+    if "items" in contents:
+        shape, where = manifest.parts["items"].shape, files["items"].where
+        read_table = partial(_read_table, contents["items"], shape, where)
+    catalog = Catalog.from_parts(
+        manifest.n_samples, manifest.id_type, arrays["ids"] | arrays["lookup"], read_table
+    )
+    vocabulary, lists = None, None
+    if arrays["vocabulary"]:
+        vocabulary = Vocabulary.from_parts(arrays["vocabulary"])
+    if arrays["lists"]:
+        lists = Lists.from_parts(arrays["lists"], manifest.n_samples)
+    artifact = Artifact(opened.path, manifest, index, catalog, vocabulary, lists)
+    artifact.is_mapped = mapped
+    artifact.signed_by = opened.signed_by
+    return artifact
 
 
-class Opened:
-    """A directory whose manifest has been read, and whose files can be opened.
-
-    Parameters
-    ----------
-    directory : Directory
-        The opened directory.
-
-    Raises
-    ------
-    ArtifactError
-        When the manifest is missing or refused.
-    """
-
-    def __init__(self, directory: Directory) -> None:
-        self.path = directory.path
-        self.directory = directory
-        try:
-            file = self.directory.open(MANIFEST)
-        except FileNotFoundError:
-            raise ArtifactError(
-                "artifact-unknown",
-                f"Expected an artifact, got a directory without {MANIFEST}.",
-                where=str(self.path),
-                hint="Give the directory that holds it, or save the index again.",
-            ) from None
-        if file.bytes > MAX_MANIFEST_BYTES:
-            raise too_large(file.bytes, file.where)
-        self.manifest_bytes = file.read(0, file.bytes)
-        self.manifest = Manifest.from_bytes(self.manifest_bytes, file.where)
-
-    def open(self, part: Part) -> OpenFile:
-        """Return a part's file, as long as the manifest says."""
-        where = str(self.path / part.file)
-        try:
-            file = self.directory.open(part.file)
-        except FileNotFoundError:
-            raise ArtifactError(
-                "artifact-incomplete",
-                f"Expected the part {part.name!r}, found nothing.",
-                where=where,
-                hint="Restore the artifact, or save it again.",
-            ) from None
-        if file.bytes != part.bytes:
-            raise wrong_length(where, file.bytes, part.bytes)
-        return file
-
-    def header(self, part: Part, file: OpenFile) -> Header:
-        """Return the header of a part's file, which must say what the manifest says."""
-        header = file.header()
-        if (header.dtype, header.shape) != (part.dtype, part.shape):
-            raise ArtifactError(
-                "artifact-invalid",
-                f"Expected {part.dtype} of shape {part.shape}, "
-                f"got {header.dtype} of shape {header.shape}.",
-                where=file.where,
-            )
-        return header
-
-    def artifact(self) -> Artifact:
-        """Check and map everything."""
-        manifest = self.manifest
-        files = {
-            name: self.open(part)
-            for name, part in manifest.parts.items()
-            if part.role in _USED_ROLES
-        }
-        _check_digests(files, manifest.parts)
-        arrays: dict[str, dict[str, NDArray[Any]]] = {
-            role: {} for role in ("index", "ids", "lookup", "checksums", "vocabulary", "lists")
-        }
-        for name, file in files.items():
-            part = manifest.parts[name]
-            if part.role in arrays:
-                arrays[part.role][name] = file.map_array(self.header(part, file))
-        vectors = files["vectors"]
-        rows = CheckedRows(
-            vectors,
-            self.header(manifest.parts["vectors"], vectors),
-            arrays["checksums"]["vectors-blocks"],
-            manifest.block_bytes,
-        )
-        index = _index(rows, manifest, arrays["index"], str(self.path))
-        read_table = None
-        if "items" in files:
-            read_table = partial(_read_table, files["items"], manifest.parts["items"].shape)
-        catalog = Catalog.from_parts(
-            manifest.n_samples, manifest.id_type, arrays["ids"] | arrays["lookup"], read_table
-        )
-        vocabulary, lists = None, None
-        if arrays["vocabulary"]:
-            vocabulary = Vocabulary.from_parts(arrays["vocabulary"])
-        if arrays["lists"]:
-            lists = Lists.from_parts(arrays["lists"], manifest.n_samples)
-        return Artifact(self.path, manifest, index, catalog, vocabulary, lists)
+def _mapped(files: Mapping[str, OpenFile], manifest: Manifest) -> dict[str, memoryview]:
+    check_digests(lambda name: files[name].sha256(), files, manifest.parts)
+    return {name: memoryview(file.map()) for name, file in files.items()}
 
 
-def _check_digests(files: Mapping[str, OpenFile], parts: Mapping[str, Part]) -> None:
-    """Compare every resident part with its SHA-256, several at a time where that pays."""
-    resident = [name for name in files if parts[name].role != "vectors"]
-    resident.sort(key=lambda name: -files[name].bytes)
-    if sum(files[name].bytes for name in resident) < _WORTH_THREADS:
-        digests = [files[name].sha256() for name in resident]
-    else:
-        from concurrent.futures import ThreadPoolExecutor
+def _array(part: Part, data: memoryview, where: str) -> NDArray[Any]:
+    header = parse_header(bytes(data[:MAX_HEADER_BYTES]), len(data), where)
+    check_header(part, header, where)
+    return array_of(data, header)
 
-        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-            digests = list(pool.map(lambda name: files[name].sha256(), resident))
-    for name, digest in zip(resident, digests, strict=True):
-        if digest != parts[name].sha256:
-            raise damaged(files[name].where, 0, files[name].bytes, "the SHA-256 differs")
+
+def _growing(manifest: Manifest, header: Header, length: int) -> GrowingCopy | None:
+    """Return a copy of the vectors for queries that read all of them, if memory allows it."""
+    plan = manifest.plan.get("exact", manifest.plan)
+    is_sliced = isinstance(plan, dict) and "product" in (plan.get("engine"), plan.get("fallback"))
+    if not (is_sliced or length <= _SMALL) or length > available_memory() // 2:
+        return None
+    return GrowingCopy(manifest.digest, header, length, manifest.block_bytes)
+
+
+def _size(files: Mapping[str, OpenFile]) -> int:
+    return sum(file.bytes for file in files.values())
 
 
 def _index(
@@ -344,7 +321,7 @@ def _index(
         ) from error
 
 
-def _read_table(file: OpenFile, shape: tuple[int, ...]) -> Any:
+def _read_table(data: memoryview, shape: tuple[int, ...], where: str) -> Any:
     from kneighbors.artifact.table import read_table
 
-    return read_table(file.map(), shape, file.where)
+    return read_table(data, shape, where)

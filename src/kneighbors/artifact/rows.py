@@ -1,12 +1,14 @@
 """The vectors of an artifact, checked block by block when they are first touched.
 
-What this guards against, and what not: a block is read from the file, hashed, and compared with the
-checksum that was saved; only then is a row of it given away. So damage from before the first touch,
-on disk or on the way, is found before any answer is computed from it. A block is checked once for
-each process. Whoever writes into the file afterwards changes what is read later and is not noticed;
-`kneighbors.artifact.save` never writes into a file that somebody may have open. Shortening the file
-in place is noticed where rows are read, and kills the process (SIGBUS) where they are mapped, as
-with every mapped file.
+A block is read from the file, hashed, and compared with the checksum that was saved; only then is a
+row of it given away. So damage from before the first touch, on disk or on the way, is found before
+any answer is computed from it.
+
+What happens to the file afterwards is noticed as well, wherever rows are read from it: after each
+reading the file is asked for its length and its times, and if they are others than those of the
+check, the blocks are checked anew. What is mapped is another matter. There a file that is cut short
+kills the process (SIGBUS), and one that is written to changes what was given away already. A
+process that must not die, a server, is therefore given rows that map nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kneighbors.artifact.directory import OpenFile, damaged
+from kneighbors.artifact.growing import GrowingCopy
 from kneighbors.artifact.npy import Header
 from kneighbors.search.rows import FloatArray, RowArray
 
@@ -26,6 +29,18 @@ from kneighbors.search.rows import FloatArray, RowArray
 #: would make that the whole corpus after a thousand queries. So rows are read, unless there are as
 #: many as the file has pieces of this size: of a small file, or nearly all of a large one.
 _MAPPED_AROUND = 1 << 16
+
+#: How often rows are read again because the file is being written to.
+_ATTEMPTS = 5
+
+
+class _Marks:
+    """Which blocks have been found right since the file was last seen to change."""
+
+    def __init__(self, state: tuple[int, int, int], n_blocks: int) -> None:
+        self.state = state
+        self.checked = np.zeros(n_blocks, dtype=np.bool_)
+        self.all_checked = False
 
 
 class CheckedRows:
@@ -41,6 +56,11 @@ class CheckedRows:
         SHA-256 of each block of the file, the last one being shorter.
     block_bytes : int
         Length of a block; blocks begin at the start of the file, header included.
+    mapped : bool, default True
+        Whether the file is mapped.
+    copy : GrowingCopy, optional
+        Where each block is copied to when it is checked, and read from afterwards. Without it and
+        without a map, everything is read from the file.
 
     Raises
     ------
@@ -51,37 +71,51 @@ class CheckedRows:
     Notes
     -----
     Threads may share one. Two that touch the same block at once may both check it, which costs
-    time only: a block is marked after it was found right, and marks are never taken back.
+    time only: a block is marked after it was found right, and when the file has changed the marks
+    are replaced, not taken back.
     """
 
     def __init__(
-        self, file: OpenFile, header: Header, checksums: NDArray[np.uint8], block_bytes: int
+        self,
+        file: OpenFile,
+        header: Header,
+        checksums: NDArray[np.uint8],
+        block_bytes: int,
+        *,
+        mapped: bool = True,
+        copy: GrowingCopy | None = None,
     ) -> None:
         self._file = file
         self._offset = header.offset
-        self._array: FloatArray = file.map_array(header)
-        self._row_bytes = self._array.shape[1] * self._array.itemsize
+        self._shape = (header.shape[0], header.shape[1])
+        self._dtype: np.dtype[Any] = np.dtype(header.dtype)
+        self._row_bytes = self._shape[1] * self._dtype.itemsize
         self._checksums = checksums
         self._block_bytes = block_bytes
-        self._checked = np.zeros(len(checksums), dtype=np.bool_)
-        self._all_checked = False
+        self._copy = copy
+        self._array: FloatArray | None = None
+        if copy is not None:
+            self._array = copy.array
+        elif mapped:
+            self._array = file.map_array(header)
+        self._marks = _Marks(file.state(), len(checksums))
         # The shape and the dtype are answers as well.
-        self._check_block(0)
+        self._check_block(0, self._marks)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of features."""
-        return self._array.shape[0], self._array.shape[1]
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype[np.floating[Any]]:
         """Type of the elements."""
-        return self._array.dtype
+        return self._dtype
 
     @property
     def n_blocks_checked(self) -> int:
         """How many blocks have been found right so far."""
-        return int(np.count_nonzero(self._checked))
+        return int(np.count_nonzero(self._marks.checked))
 
     def take(self, rows: RowArray) -> FloatArray:
         """Return copies of the given rows, having checked every block that they touch.
@@ -89,28 +123,76 @@ class CheckedRows:
         Takes about 0.6 us a row, and the first time 45 us for each block of 64 KiB.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < len(self._array):
-            raise IndexError(f"Expected rows from 0 to {len(self._array) - 1}.")
-        if not self._all_checked:
-            self._check_rows(rows)
-        if len(rows) * _MAPPED_AROUND >= self._file.bytes:
+        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self._shape[0]:
+            raise IndexError(f"Expected rows from 0 to {self._shape[0] - 1}.")
+        for _ in range(_ATTEMPTS):
+            marks = self._marks
+            if not marks.all_checked:
+                self._check_rows(rows, marks)
+            found = self._gathered(rows)
+            if not self._has_changed(marks):
+                return found
+        raise self._restless()
+
+    def slice(self, start: int, stop: int) -> FloatArray:
+        """Return rows ``start`` to ``stop``, having checked every block that they touch.
+
+        They are a view of the map or of the copy, where there is one.
+        """
+        start, stop, _ = slice(start, stop).indices(self._shape[0])
+        for _ in range(_ATTEMPTS):
+            marks = self._marks
+            if not marks.all_checked:
+                self._check_range(start, stop, marks)
+            found = (
+                self._read_slice(start, stop) if self._array is None else self._array[start:stop]
+            )
+            if not self._has_changed(marks):
+                return found
+        raise self._restless()
+
+    def check(self, start: int, stop: int) -> None:
+        """Check every block that rows ``start`` to ``stop`` touch, without reading them twice."""
+        start, stop, _ = slice(start, stop).indices(self._shape[0])
+        self._check_range(start, stop, self._marks)
+
+    def _gathered(self, rows: RowArray) -> FloatArray:
+        many = len(rows) * _MAPPED_AROUND >= self._file.bytes
+        if self._array is not None and (many or self._copy is not None):
             return np.asarray(self._array[rows])
         offsets = (self._offset + rows * self._row_bytes).tolist()
         data = self._file.read_each(offsets, self._row_bytes)
         # A bytearray, because rows are copies and a copy may be written to.
-        return np.frombuffer(bytearray(data), self.dtype).reshape(-1, self.shape[1])
+        return np.frombuffer(bytearray(data), self._dtype).reshape(-1, self._shape[1])
 
-    def slice(self, start: int, stop: int) -> FloatArray:
-        """Return mapped rows ``start`` to ``stop``, having checked every block that they touch."""
-        start, stop, _ = slice(start, stop).indices(len(self._array))
-        if not self._all_checked and start < stop:
-            first = (self._offset + start * self._row_bytes) // self._block_bytes
-            last = (self._offset + stop * self._row_bytes - 1) // self._block_bytes
-            (missing,) = np.nonzero(~self._checked[first : last + 1])
-            self._check_blocks(missing + first)
-        return self._array[start:stop]
+    def _read_slice(self, start: int, stop: int) -> FloatArray:
+        out: FloatArray = np.empty((max(0, stop - start), self._shape[1]), self._dtype)
+        self._file.read_into(self._offset + start * self._row_bytes, out)
+        return out
 
-    def _check_rows(self, rows: RowArray) -> None:
+    def _has_changed(self, marks: _Marks) -> bool:
+        """Tell whether the file is another than the marks are about; then forget them."""
+        if self._copy is not None:
+            return False
+        state = self._file.state()
+        if state == marks.state:
+            return False
+        if self._marks is marks:
+            self._marks = _Marks(state, len(self._checksums))
+        return True
+
+    def _restless(self) -> Exception:
+        return damaged(self._file.where, 0, self._file.bytes, "somebody is writing to the file")
+
+    def _check_range(self, start: int, stop: int, marks: _Marks) -> None:
+        if start >= stop:
+            return
+        first = (self._offset + start * self._row_bytes) // self._block_bytes
+        last = (self._offset + stop * self._row_bytes - 1) // self._block_bytes
+        (missing,) = np.nonzero(~marks.checked[first : last + 1])
+        self._check_blocks(missing + first, marks)
+
+    def _check_rows(self, rows: RowArray, marks: _Marks) -> None:
         starts = self._offset + rows * self._row_bytes
         first = starts // self._block_bytes
         last = (starts + (self._row_bytes - 1)) // self._block_bytes
@@ -118,20 +200,24 @@ class CheckedRows:
         span = int((last - first).max()) if rows.size else 0
         for step in range(span + 1):
             blocks = np.minimum(first + step, last)
-            missing = blocks[~self._checked[blocks]]
+            missing = blocks[~marks.checked[blocks]]
             if missing.size:
-                self._check_blocks(np.unique(missing))
+                self._check_blocks(np.unique(missing), marks)
 
-    def _check_blocks(self, blocks: NDArray[np.int64]) -> None:
+    def _check_blocks(self, blocks: NDArray[np.int64], marks: _Marks) -> None:
         for block in blocks.tolist():
-            self._check_block(block)
-        if blocks.size and self._checked.all():
-            self._all_checked = True
+            self._check_block(block, marks)
+        if blocks.size and marks.checked.all():
+            marks.all_checked = True
 
-    def _check_block(self, block: int) -> None:
-        start = block * self._block_bytes
-        stop = min(start + self._block_bytes, self._file.bytes)
-        # Read, not mapped: a checked block need not become memory of this process.
-        if sha256(self._file.read(start, stop - start)).digest() != bytes(self._checksums[block]):
-            raise damaged(self._file.where, start, stop, "the checksum of the block differs")
-        self._checked[block] = True
+    def _check_block(self, block: int, marks: _Marks) -> None:
+        if self._copy is None or not self._copy.has(block):
+            start = block * self._block_bytes
+            stop = min(start + self._block_bytes, self._file.bytes)
+            # Read, not mapped: a checked block need not become memory of this process.
+            data = self._file.read(start, stop - start)
+            if sha256(data).digest() != bytes(self._checksums[block]):
+                raise damaged(self._file.where, start, stop, "the checksum of the block differs")
+            if self._copy is not None:
+                self._copy.put(block, data)
+        marks.checked[block] = True

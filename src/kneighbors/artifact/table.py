@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import mmap
 from typing import TYPE_CHECKING, Any
 
 from kneighbors.artifact.partfile import PartFile
@@ -50,13 +49,13 @@ def write_table(file: PartFile, table: pa.Table) -> None:
                 writer.write_batch(batch)
 
 
-def read_table(mapped: mmap.mmap, shape: tuple[int, ...], where: str) -> pa.Table:
-    """Return a mapped table, having checked that no value points outside the file.
+def read_table(data: memoryview, shape: tuple[int, ...], where: str) -> pa.Table:
+    """Return a table in place, having checked that no value points outside the file.
 
     Parameters
     ----------
-    mapped : mmap
-        The whole file.
+    data : memoryview
+        The whole file, mapped or in memory.
     shape : tuple of int
         Rows and columns that the manifest tells.
     where : str
@@ -76,7 +75,7 @@ def read_table(mapped: mmap.mmap, shape: tuple[int, ...], where: str) -> pa.Tabl
     from kneighbors.items.tables import check_table
 
     try:
-        source = pa.py_buffer(mapped)
+        source = pa.py_buffer(data)
         table = pa.ipc.open_file(pa.BufferReader(source)).read_all()
         table.validate(full=True)
         if (table.num_rows, table.num_columns) != shape:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kneighbors.artifact.gunzip import ArchiveLimits, Inflated
-from kneighbors.artifact.names import MANIFEST, PART_FILE, SKIPPED_TREES
+from kneighbors.artifact.names import MANIFEST, PART_FILE, SIGNATURE, SKIPPED_TREES
 from kneighbors.errors import ArtifactError
 
 BLOCK = 512
@@ -44,7 +44,7 @@ class Member:
     Attributes
     ----------
     name : str
-        ``manifest.json``, or the name of a part's file.
+        ``manifest.json``, ``manifest.sig``, or the name of a part's file.
     size : int
         Length.
     """
@@ -146,8 +146,11 @@ class Walk:
     def _skip(self) -> None:
         for _ in self.chunks():
             pass
-        if len(self._stream.read_exactly(self._padding)) < self._padding:
+        filling = self._stream.read_exactly(self._padding)
+        if len(filling) < self._padding:
             raise self._damaged("it ends after a file")
+        if filling.count(0) != len(filling):
+            raise self._unsafe("bytes between two files", "")
         self._padding = 0
 
     def _header(self) -> bytes | None:
@@ -258,7 +261,7 @@ class Walk:
                 where=self._where,
                 hint="Pack the content of the directory, not the directory: tar -C DIR .",
             )
-        is_own = parts[0] == MANIFEST or PART_FILE.fullmatch(parts[0])
+        is_own = parts[0] in {MANIFEST, SIGNATURE} or PART_FILE.fullmatch(parts[0])
         return parts[0] if is_own else None
 
     def _damaged(self, what: str) -> ArtifactError:

@@ -15,10 +15,12 @@ from typing import BinaryIO
 
 from kneighbors.artifact.directory import damaged, wrong_length
 from kneighbors.artifact.gunzip import ArchiveLimits, Inflated
+from kneighbors.artifact.keys import PublicKeys, trusted
 from kneighbors.artifact.manifest import MAX_MANIFEST_BYTES, Manifest, too_large
-from kneighbors.artifact.names import MANIFEST
+from kneighbors.artifact.names import MANIFEST, SIGNATURE
 from kneighbors.artifact.partfile import PartFile
 from kneighbors.artifact.publishing import publish, resolved
+from kneighbors.artifact.signature import MAX_SIGNATURE_BYTES, faults_of, malformed
 from kneighbors.artifact.staging import Stage
 from kneighbors.artifact.tarball import Member, Walk
 from kneighbors.errors import ArtifactError, StorageError
@@ -33,6 +35,7 @@ def unpack(
     directory: str | os.PathLike[str],
     *,
     limits: ArchiveLimits | None = None,
+    require_signature: str | os.PathLike[str] | PublicKeys | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write the artifact in a ``.tar.gz`` as a directory, whole or not at all.
@@ -48,6 +51,8 @@ def unpack(
         A new path or an empty directory.
     limits : ArchiveLimits, optional
         What is refused as too large.
+    require_signature : str, path or PublicKeys, optional
+        Public keys, or their file, of which one must have signed the artifact.
     progress : callable, optional
         Called as ``progress("unpacking", done, total)`` in bytes of the archive.
 
@@ -66,11 +71,12 @@ def unpack(
         ``artifact-incomplete``, and whatever a manifest is refused for.
     """
     source, target = resolved(archive), resolved(directory)
+    keys = trusted(require_signature)
     manifest: list[Manifest] = []
 
     def write(stage: Stage) -> bytes:
         with _opened(source) as file:
-            unpacking = _Unpacking(stage, target, str(source))
+            unpacking = _Unpacking(stage, target, str(source), keys)
             data = unpacking.run(file, limits or ArchiveLimits(), progress or ignore)
         manifest[:] = [Manifest.from_bytes(data)]
         return data
@@ -84,68 +90,137 @@ def verify_archive(
 ) -> list[tuple[str, str, int, tuple[str, ...]]]:
     """Return (part, file, length, faults) of the manifest and of each part in an archive."""
     found: dict[str, tuple[int, str]] = {}
-    data = None
+    head = _Head(str(source))
     limits = ArchiveLimits()
     with _opened(source) as file:
         total = os.fstat(file.fileno()).st_size
         walk = Walk(stream := Inflated(file, str(source), limits), str(source), limits)
         for member in walk.members():
-            if member.name == MANIFEST:
-                data = _manifest_bytes(walk, member, str(source))
+            if head.take(member, walk):
                 continue
             digest = sha256()
             for piece in walk.chunks():
                 digest.update(piece)
                 progress("verifying", stream.bytes_in, total)
             found[member.name] = member.size, digest.hexdigest()
-    manifest = Manifest.from_bytes(_present(data, str(source)))
-    reports = [("manifest", MANIFEST, len(data or b""), tuple[str, ...]())]
+    data = _present(head.manifest, str(source))
+    manifest = Manifest.from_bytes(data)
+    reports = [("manifest", MANIFEST, len(data), tuple[str, ...]())]
+    if head.signature is not None:
+        faults = faults_of(head.signature, data)
+        reports.append(("signature", SIGNATURE, len(head.signature), faults))
     for name, part in sorted(manifest.parts.items()):
-        faults = []
+        faults = ()
         if part.file not in found:
-            faults.append("the file is missing")
+            faults = ("the file is missing",)
         elif found[part.file] != (part.bytes, part.sha256):
-            faults.append("the length or the SHA-256 differs")
-        reports.append((name, part.file, part.bytes, tuple(faults)))
+            faults = ("the length or the SHA-256 differs",)
+        reports.append((name, part.file, part.bytes, faults))
     return reports
+
+
+def read_head(source: Path) -> tuple[bytes, bytes | None]:
+    """Return the manifest of an archive and its signature, neither of them believed.
+
+    Raises
+    ------
+    ArtifactError
+        As of `unpack`.
+    """
+    head = _Head(str(source))
+    limits = ArchiveLimits()
+    with _opened(source) as file:
+        walk = Walk(Inflated(file, str(source), limits), str(source), limits)
+        for member in walk.members():
+            head.take(member, walk)
+            if head.is_whole:
+                break
+    return _present(head.manifest, str(source)), head.signature
+
+
+class _Head:
+    """The manifest and the signature, as far as an archive was read."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.manifest: bytes | None = None
+        self.signature: bytes | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both are there."""
+        return self.manifest is not None and self.signature is not None
+
+    def take(self, member: Member, walk: Walk) -> bool:
+        """Read a member, if it is one of the two, and tell whether it was."""
+        if member.name == MANIFEST:
+            if member.size > MAX_MANIFEST_BYTES:
+                raise too_large(member.size, self._where)
+            self.manifest = b"".join(walk.chunks())
+        elif member.name == SIGNATURE:
+            if member.size > MAX_SIGNATURE_BYTES:
+                raise malformed(f"{member.size:,} bytes", self._where)
+            self.signature = b"".join(walk.chunks())
+        else:
+            return False
+        return True
 
 
 class _Unpacking:
     """The members of one archive on their way into a stage."""
 
-    def __init__(self, stage: Stage, target: Path, where: str) -> None:
+    def __init__(self, stage: Stage, target: Path, where: str, keys: PublicKeys | None) -> None:
         self._stage = stage
         self._target = target
         self._where = where
+        self._keys = keys
+        self._head = _Head(where)
         self._files: dict[str, PartFile] = {}
         self._manifest: Manifest | None = None
 
     def run(self, file: BinaryIO, limits: ArchiveLimits, progress: Progress) -> bytes:
         """Write the files that belong, and return the text of the manifest."""
         total = os.fstat(file.fileno()).st_size
-        data = None
         stream = Inflated(file, self._where, limits)
         walk = Walk(stream, self._where, limits)
         for member in walk.members():
-            if member.name == MANIFEST:
-                data = _manifest_bytes(walk, member, self._where)
-                self._manifest = Manifest.from_bytes(data, f"{self._where}, {MANIFEST}")
+            if self._head.take(member, walk):
+                self._believe()
             elif self._is_wanted(member):
                 self._refuse_without_room(member.size)
-                with closing(self._stage.create(member.name)) as part:
-                    if part.name != member.name:
-                        raise StorageError(
-                            "storage-exists",
-                            "Expected an empty directory, got one with a file of this name.",
-                            where=str(self._target / member.name),
-                        )
+                with closing(self._create(member.name)) as part:
                     self._files[member.name] = part
                     for piece in walk.chunks():
                         part.write(piece)
                         progress("unpacking", stream.bytes_in, total)
-        data = _present(data, self._where)
+        data = _present(self._head.manifest, self._where)
+        self._check_signature(data)
         self._compare(Manifest.from_bytes(data, f"{self._where}, {MANIFEST}"))
+        if self._head.signature is not None:
+            with closing(self._create(SIGNATURE)) as file_of_signature:
+                file_of_signature.write(self._head.signature)
         return data
+
+    def _believe(self) -> None:
+        """Understand the manifest, as soon as that is allowed."""
+        data = self._head.manifest
+        if data is not None and (self._keys is None or self._head.is_whole):
+            self._check_signature(data)
+            self._manifest = Manifest.from_bytes(data, f"{self._where}, {MANIFEST}")
+
+    def _check_signature(self, manifest: bytes) -> None:
+        if self._keys is not None:
+            self._keys.check(manifest, self._head.signature, self._where)
+
+    def _create(self, name: str) -> PartFile:
+        part = self._stage.create(name)
+        if part.name != name:
+            raise StorageError(
+                "storage-exists",
+                "Expected an empty directory, got one with a file of this name.",
+                where=str(self._target / name),
+            )
+        return part
 
     def _is_wanted(self, member: Member) -> bool:
         """Tell whether to write a file: any that could be a part, until the manifest is known."""
@@ -180,12 +255,6 @@ class _Unpacking:
                 raise damaged(where, 0, file.bytes, "the length or the SHA-256 differs")
         for file in self._files.values():
             self._stage.remove(file)
-
-
-def _manifest_bytes(walk: Walk, member: Member, where: str) -> bytes:
-    if member.size > MAX_MANIFEST_BYTES:
-        raise too_large(member.size, where)
-    return b"".join(walk.chunks())
 
 
 def _present(data: bytes | None, where: str) -> bytes:

@@ -8,9 +8,10 @@ from hashlib import sha256
 
 from kneighbors.artifact.directory import Directory, OpenFile
 from kneighbors.artifact.manifest import Part
-from kneighbors.artifact.names import MANIFEST
+from kneighbors.artifact.names import MANIFEST, SIGNATURE
+from kneighbors.artifact.opened import Opened, is_current
 from kneighbors.artifact.publishing import resolved
-from kneighbors.artifact.reader import Opened, is_current
+from kneighbors.artifact.signature import faults_of, read_signature
 from kneighbors.errors import KNeighborsError
 from kneighbors.search.progress import Progress, ignore
 
@@ -66,7 +67,8 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     Returns
     -------
     list of PartReport
-        The manifest's, then one for each part in the order of their names.
+        The manifest's, the signature's if there is one (as far as can be told without a key), then
+        one for each part in the order of their names.
 
     Raises
     ------
@@ -105,17 +107,20 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
 def _reports(opened: Opened, progress: Progress) -> list[PartReport]:
     manifest = opened.manifest
     reports = [PartReport("manifest", MANIFEST, len(opened.manifest_bytes))]
+    signature = read_signature(opened.directory)
+    if signature is not None:
+        faults = faults_of(signature, opened.manifest_bytes)
+        reports.append(PartReport("signature", SIGNATURE, len(signature), faults))
     done = 0
     for name, part in sorted(manifest.parts.items()):
-        faults: list[str] = []
         try:
             file = opened.open(part)
             if part.dtype != "arrow":
                 opened.header(part, file)
-            faults += _vector_faults(opened, file) if name == "vectors" else _faults(part, file)
+            found = _vector_faults(opened, file) if name == "vectors" else _faults(part, file)
         except KNeighborsError as error:
-            faults.append(str(error))
-        reports.append(PartReport(name, part.file, part.bytes, tuple(faults)))
+            found = [str(error)]
+        reports.append(PartReport(name, part.file, part.bytes, tuple(found)))
         done += part.bytes
         progress("verifying", done, manifest.total_bytes)
     return reports

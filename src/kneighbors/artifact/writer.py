@@ -47,6 +47,7 @@ def save(
     lists: Lists | None = None,
     overwrite: bool = False,
     source: Mapping[str, Any] | None = None,
+    created: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Save an index, with what its rows are, as a directory.
@@ -71,6 +72,9 @@ def save(
         artifact stay.
     source : mapping, optional
         Where the corpus came from, in values that JSON has; kept in the manifest as it is.
+    created : str, optional
+        When, in UTC, such as ``"2026-01-02T03:04:05Z"``; now, by default. With it, the same index
+        gives the same bytes.
     progress : callable, optional
         Called as ``progress("writing", done, total)`` in rows.
 
@@ -124,7 +128,7 @@ def save(
     _check_fit(index, vocabulary, lists)
     target = resolved(path)
     # What is in the manifest by the caller's choice is looked at before anything is written.
-    draft = _manifest(index, catalog, {}, source or {})
+    draft = _manifest(index, catalog, {}, source or {}, created)
     manifest: list[Manifest] = []
 
     def write(stage: Stage) -> bytes:

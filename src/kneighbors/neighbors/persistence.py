@@ -10,27 +10,37 @@ from kneighbors.artifact import open_artifact
 from kneighbors.neighbors.nearest import NearestNeighbors
 
 
-def load(path: str | Path) -> NearestNeighbors:
+def load(
+    path: str | Path,
+    *,
+    require_signature: str | Path | None = None,
+    mapped: bool | None = None,
+) -> NearestNeighbors:
     """Open an artifact as a fitted estimator.
 
     Parameters
     ----------
     path : str or Path
         Directory or ``.tar.gz`` that `NearestNeighbors.save` or ``kneighbors train`` made.
+    require_signature : str or Path, optional
+        File of public keys, of which one must have signed it (``kneighbors sign``).
+    mapped : bool, optional
+        False copies what is mapped by default into memory, so that nothing which happens to the
+        files changes an answer or ends the process; see `kneighbors.artifact.open_artifact`.
 
     Returns
     -------
     NearestNeighbors
-        Fitted; its vectors stay on disk, memory-mapped, and each is checked when first touched.
+        Fitted; its vectors stay on disk, and each is checked when first touched.
 
     Raises
     ------
     ArtifactError
-        Where anything is damaged, missing or of a newer format.
+        Where anything is damaged, missing or of a newer format, or not signed by such a key.
     StorageError
         Where there is nothing at `path`, or it may not be read.
     """
-    artifact = open_artifact(Path(path))
+    artifact = open_artifact(Path(path), require_signature=require_signature, mapped=mapped)
     source = artifact.manifest.source
     defaults = {name: source[name] for name in ("n_neighbors", "radius") if source.get(name)}
     if not artifact.index.is_exact:

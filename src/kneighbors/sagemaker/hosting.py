@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
+from kneighbors.errors import ArtifactError
 from kneighbors.formats import JSON, Limits
 from kneighbors.sagemaker.functions import Functions
 from kneighbors.sagemaker.model import Model
@@ -62,6 +63,7 @@ def open_hosted(
     limits: Limits | None = None,
     default_n_neighbors: int | None = None,
     room: Path | None = None,
+    require_signature: str | None = None,
 ) -> Hosted:
     """Open what a container is to host.
 
@@ -80,6 +82,9 @@ def open_hosted(
     room : Path, optional
         Directory for code that is downloaded, once for all the processes that are given the same
         one; by default each process has its own, which it removes.
+    require_signature : str, optional
+        File of public keys, of which one must have signed the artifact. Then no script is run: a
+        signature does not cover one.
 
     Returns
     -------
@@ -97,6 +102,13 @@ def open_hosted(
     model_dir = Path(model_dir)
     default_accept = environ.get(DEFAULT_ACCEPT_VARIABLE, "").strip() or None
     script = find_script(model_dir, environ, room)
+    if script is not None and require_signature:
+        raise ArtifactError(
+            "signature-uncovered",
+            "Expected a signed artifact alone, got a script beside it, which no signature covers.",
+            where=str(script.path),
+            hint="Take the script away, or do not require a signature.",
+        )
     if script is not None and not _is_unchanged(script):
         functions = Functions(script.load())
         if functions:
@@ -112,6 +124,7 @@ def open_hosted(
         limits=limits,
         default_n_neighbors=default_n_neighbors,
         default_accept=default_accept,
+        require_signature=require_signature,
     )
 
 

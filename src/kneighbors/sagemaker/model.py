@@ -99,6 +99,7 @@ class Model:
         limits: Limits | None = None,
         default_n_neighbors: int | None = None,
         default_accept: str | None = None,
+        require_signature: str | None = None,
     ) -> Model:
         """Open an artifact, a directory or a ``.tar.gz``, as a model.
 
@@ -110,6 +111,8 @@ class Model:
             By default what the artifact's source says under ``n_neighbors``, else 10.
         default_accept : str, optional
             As in `Model`.
+        require_signature : str, optional
+            File of public keys, as of `kneighbors.artifact.open_artifact`.
 
         Raises
         ------
@@ -118,7 +121,7 @@ class Model:
         """
         from kneighbors.artifact import open_artifact
 
-        artifact = open_artifact(path)
+        artifact = open_artifact(path, require_signature=require_signature)
         if default_n_neighbors is None:
             recorded: Any = (artifact.manifest.source or {}).get("n_neighbors")
             usable = type(recorded) is int and recorded >= 1

@@ -8,13 +8,13 @@ file that would fill the memory, nothing is read ahead.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from kneighbors.errors import KNeighborsError
 from kneighbors.server.memory import available_memory
+from kneighbors.server.spare import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,24 +51,16 @@ def check_ahead(
     if n_rows * row_bytes > available_memory() // 2:
         return False
     step = max(1, _BYTES_AT_ONCE // row_bytes)
-    _give_way()
+    # Rows that are read from a file need not be read twice.
+    check = getattr(rows, "check", rows.slice)
+    give_way()
     for start in range(0, n_rows, step):
         begin = time.perf_counter()
         try:
-            rows.slice(start, start + step)
+            check(start, start + step)
         except (KNeighborsError, OSError) as error:
             on_error(error)
             return False
         if stop.wait(_REST * (time.perf_counter() - begin)):
             return False
     return True
-
-
-def _give_way() -> None:
-    """Lower the priority of this thread, unless it is the first, which is not ours."""
-    if threading.current_thread() is threading.main_thread():
-        return
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-    except OSError:  # pragma: no cover - a system that does not allow it
-        return

@@ -57,12 +57,18 @@ def opener_of(
                 limits=settings.limits,
                 default_n_neighbors=default,
                 room=unpack_to,
+                require_signature=settings.require_signature or None,
             )
         from kneighbors.sagemaker.model import Model
 
         if unpack_to is not None and not path.is_dir():
-            path = _unpacked_once(path, unpack_to)
-        return Model.open(path, limits=settings.limits, default_n_neighbors=default)
+            path = _unpacked_once(path, unpack_to, settings.require_signature or None)
+        return Model.open(
+            path,
+            limits=settings.limits,
+            default_n_neighbors=default,
+            require_signature=settings.require_signature or None,
+        )
 
     return open_model
 
@@ -76,11 +82,13 @@ def check_model(settings: Settings, environ: Mapping[str, str] | None = None) ->
         As `kneighbors.artifact.open_artifact` raises them.
     """
     from kneighbors.artifact.directory import Directory
+    from kneighbors.artifact.keys import trusted
+    from kneighbors.artifact.opened import Opened
     from kneighbors.artifact.publishing import resolved
-    from kneighbors.artifact.reader import Opened
     from kneighbors.storage import translated
 
     path = resolved(settings.model)
+    keys = trusted(settings.require_signature or None)
     if settings.multi_model == "true" and environ is not None and not path.exists():
         # The platform makes it for the first model that it brings.
         return
@@ -88,7 +96,7 @@ def check_model(settings: Settings, environ: Mapping[str, str] | None = None) ->
         with translated(path), os.scandir(path):
             return
     if path.is_dir():
-        Opened(Directory(path))
+        Opened(Directory(path), keys)
         return
     with translated(path), path.open("rb") as file:
         begins = file.read(len(_GZIP))
@@ -128,7 +136,7 @@ def room_for(settings: Settings, environ: Mapping[str, str] | None = None) -> It
             holder.cleanup()
 
 
-def _unpacked_once(archive: Path, room: Path) -> Path:
+def _unpacked_once(archive: Path, room: Path, require_signature: str | None) -> Path:
     import fcntl
 
     from kneighbors.artifact import unpack
@@ -137,5 +145,5 @@ def _unpacked_once(archive: Path, room: Path) -> Path:
     with (room / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
-            unpack(archive, target)
+            unpack(archive, target, require_signature=require_signature)
     return target

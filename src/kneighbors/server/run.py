@@ -160,8 +160,11 @@ def _run(
         _warn_beyond_loopback(listener, url, settings)
         _raise_file_limit(settings.max_connections * (2 if settings.tls_certificate else 1))
         _import_all()
+        from kneighbors.artifact.memfile import never_map
         from kneighbors.server.processes import Serving, ServingApplication
 
+        # Here, so that the workers have one copy among them of what they open.
+        never_map()
         board = Board(settings.worker_count, NUMBERS, must_open=must_open)
 
         def on_ready() -> None:

@@ -119,6 +119,11 @@ class Settings(Defences):
         least=0,
         most=10_000,
     )
+    require_signature: str = setting(
+        "",
+        "File of public keys, of which one must have signed what is served.",
+        variable="KNEIGHBORS_REQUIRE_SIGNATURE",
+    )
     max_body_bytes: int = setting(
         6 * MIB,
         "Size of a request's body.",
@@ -183,6 +188,14 @@ class Settings(Defences):
         variable="KNEIGHBORS_MAX_WAITING",
         least=0,
         most=100_000,
+    )
+    recheck_share: float = setting(
+        0.01,
+        "Share of approximate answers that are searched for again exactly, in spare time, to know "
+        "how good they are.",
+        variable="KNEIGHBORS_RECHECK_SHARE",
+        least=0,
+        most=1,
     )
     log_level: str = setting(
         "warning",
