@@ -312,10 +312,11 @@ def check_targets(
 
 
 def _probe(folder: Path) -> None:
-    """Make a directory in the nearest folder that exists, and remove it again."""
+    """Make a file in the nearest folder that exists; it has no name that could be left there."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    Path(tempfile.mkdtemp(prefix=".kneighbors-probe-", dir=folder)).rmdir()
+    with tempfile.TemporaryFile(prefix=".kneighbors-probe-", dir=folder):
+        pass
 
 
 def _bytes_below(path: Path) -> int:
