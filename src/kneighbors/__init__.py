@@ -12,7 +12,8 @@ import numpy as _numpy  # noqa: F401  the one dependency that every part needs
 
 if TYPE_CHECKING:
     from kneighbors.client import Client
-    from kneighbors.neighbors import KNeighborsTransformer, NearestNeighbors, load
+    from kneighbors.generations import load
+    from kneighbors.neighbors import KNeighborsTransformer, NearestNeighbors
     from kneighbors.recommend import Recommender
 
 __version__ = "0.1.0"
@@ -31,7 +32,7 @@ _HOME_OF = {
     "KNeighborsTransformer": "kneighbors.neighbors",
     "NearestNeighbors": "kneighbors.neighbors",
     "Recommender": "kneighbors.recommend",
-    "load": "kneighbors.neighbors",
+    "load": "kneighbors.generations",
 }
 _MODULES = ("datasets", "errors", "evaluate")
 

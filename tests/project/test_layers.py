@@ -17,8 +17,11 @@ LAYERS = Layers(
         {"local"},
         {"server", "client"},
         {"sagemaker"},
+        {"join"},
         {"recommend", "evaluate"},
+        {"generations"},
         {"neighbors"},
+        {"shards"},
         {"artifact", "corpus", "datasets"},
         {"formats", "storage", "items"},
         {"search"},
@@ -29,7 +32,7 @@ LAYERS = Layers(
         "KNeighborsTransformer": "neighbors",
         "NearestNeighbors": "neighbors",
         "Recommender": "recommend",
-        "load": "neighbors",
+        "load": "generations",
     },
 )
 

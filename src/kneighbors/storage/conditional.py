@@ -22,6 +22,9 @@ from kneighbors.storage.failures import translated
 
 LOCK = ".kneighbors-lock"
 
+#: Longest object that is read and replaced as one piece.
+MAX_BYTES = 1 << 21
+
 #: The lock is held for two writes to the disk. Who holds it longer is stuck.
 _PATIENCE_S = 10.0
 _BETWEEN_TRIES_S = 0.005
@@ -46,6 +49,15 @@ def put_if_unchanged(
 def tag_of(data: bytes | bytearray | memoryview) -> str:
     """Return the version tag of a file: the SHA-256 of what it holds."""
     return sha256(data).hexdigest()
+
+
+def too_large(address: Address, size: int) -> StorageError:
+    """Return the refusal of an object that is too long to be read as one piece."""
+    return StorageError(
+        "storage-too-large",
+        f"Expected a small object of at most {MAX_BYTES:,} bytes, got {size:,}.",
+        where=address.shown,
+    )
 
 
 def changed(address: Address, expected: str | None) -> StorageError:

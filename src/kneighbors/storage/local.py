@@ -14,7 +14,7 @@ from typing import BinaryIO
 from kneighbors.errors import StorageError
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage.address import Address
-from kneighbors.storage.conditional import put_if_unchanged, tag_of
+from kneighbors.storage.conditional import MAX_BYTES, put_if_unchanged, tag_of, too_large
 from kneighbors.storage.failures import storage_error, translated
 from kneighbors.storage.store import Entry
 
@@ -130,8 +130,17 @@ class LocalStore:
         return put_if_unchanged(address, data, expected)
 
     def read_tagged(self, address: Address) -> tuple[bytes, str]:
-        """Return what a file holds, and its tag."""
-        data = self.read(address)
+        """Return what a small file holds, and its tag.
+
+        Raises
+        ------
+        StorageError
+            With code ``storage-too-large`` for more than 2 MiB, and as `read`.
+        """
+        with translated(address), self.open_read(address) as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise too_large(address, address.path.stat().st_size)
         return data, tag_of(data)
 
     def delete(self, address: Address) -> None:

@@ -166,7 +166,13 @@ class S3Store:
         return self._conditional.put(address, _key(address), bytes(data), expected)
 
     def read_tagged(self, address: Address) -> tuple[bytes, str]:
-        """Return all bytes of an object and its ETag, of one version."""
+        """Return all bytes of a small object and its ETag, of one version.
+
+        Raises
+        ------
+        StorageError
+            With code ``storage-too-large`` for more than 2 MiB, and as `read`.
+        """
         return self._conditional.read(address, _key(address))
 
     def upload(self, path: Path, address: Address, progress: Progress = ignore) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kneighbors.errors import StorageError
 from kneighbors.storage.address import Address
-from kneighbors.storage.conditional import changed
+from kneighbors.storage.conditional import MAX_BYTES, changed, too_large
 from kneighbors.storage.s3_client import connect, obstore
 from kneighbors.storage.s3_failures import translated_s3
 from kneighbors.storage.settings import Settings
@@ -40,7 +40,7 @@ class ConditionalWriter:
             self._writing = connect(bucket, replace(settings, attempts=1))
 
     def read(self, address: Address, key: str) -> tuple[bytes, str]:
-        """Return all bytes of an object and its ETag."""
+        """Return all bytes of a small object and its ETag; see `Store.read_tagged`."""
         for attempt in range(1, self._settings.attempts + 1):
             with translated_s3(address, self._settings):
                 answer = obstore.get(self._reading, key)
@@ -51,6 +51,8 @@ class ConditionalWriter:
                     "Expected an answer with an ETag, got one without.",
                     where=address.shown,
                 )
+            if answer.meta["size"] > MAX_BYTES:
+                raise too_large(address, answer.meta["size"])
             try:
                 return bytes(answer.bytes()), tag
             except Exception as error:

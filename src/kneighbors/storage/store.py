@@ -85,7 +85,13 @@ class Store(Protocol):
         """
 
     def read_tagged(self, address: Address) -> tuple[bytes, str]:
-        """Return all bytes of an object, and the tag of the version that they are of."""
+        """Return all bytes of a small object, and the tag of the version that they are of.
+
+        Raises
+        ------
+        StorageError
+            With code ``storage-too-large`` for more than 2 MiB.
+        """
 
     def upload(self, path: Path, address: Address, progress: Progress = ignore) -> int:
         """Copy a file into an object, whole or not at all; return its length in bytes."""
