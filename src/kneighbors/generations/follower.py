@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kneighbors.artifact.names import MANIFEST
 from kneighbors.errors import ArtifactError
+from kneighbors.generations.finding import open_place
 from kneighbors.generations.generation import Generation
-from kneighbors.generations.place import open_place
 from kneighbors.generations.pointer import Pointer
 from kneighbors.search.progress import Progress, ignore
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from kneighbors.generations.finding import open_place
 from kneighbors.generations.generation import Generation
-from kneighbors.generations.place import in_order, open_place
+from kneighbors.generations.place import in_order
 
 
 def history(place: str | os.PathLike[str], *, verify: bool = False) -> list[Generation]:

@@ -39,8 +39,8 @@ def opened(path: AnyPath, opener: Callable[[AnyPath], T], cache_dir: AnyPath | N
     """
     if not (os.fspath(path).startswith("s3://") or is_place(path)):
         return opener(path)
+    from kneighbors.generations.finding import open_place
     from kneighbors.generations.follower import Follower
-    from kneighbors.generations.place import open_place
 
     follower = Follower(path, cache_dir)
     error: KNeighborsError | None = None

@@ -7,8 +7,10 @@ from hashlib import sha256
 
 from kneighbors.artifact.opened import Opened
 from kneighbors.errors import ArtifactError, KNeighborsError, ParameterRefused, StorageError
+from kneighbors.generations.finding import open_place
 from kneighbors.generations.generation import Generation, digest_of, make_id, number_of
-from kneighbors.generations.place import Place, open_place
+from kneighbors.generations.loading import located
+from kneighbors.generations.place import Place
 from kneighbors.generations.pointer import Pointer
 from kneighbors.generations.retention import GRACE_S, remove_old
 from kneighbors.generations.source import opened_source
@@ -74,7 +76,7 @@ def publish(
         )
     progress = progress or ignore
     target = open_place(place)
-    with opened_source(artifact, progress) as source:
+    with opened_source(located(artifact), progress) as source:
         target.prepare(source.path)
         generation = _placed(target, source, progress)
         left = _pointed(target, generation, sha256(source.manifest_bytes).hexdigest())

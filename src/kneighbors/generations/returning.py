@@ -8,8 +8,9 @@ from contextlib import suppress
 from hashlib import sha256
 
 from kneighbors.errors import ArtifactError, StorageError
+from kneighbors.generations.finding import open_place
 from kneighbors.generations.generation import Generation, check_id, number_of
-from kneighbors.generations.place import Place, open_place
+from kneighbors.generations.place import Place
 from kneighbors.generations.pointer import Pointer
 from kneighbors.search.progress import Progress, ignore
 

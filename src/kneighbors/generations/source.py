@@ -12,7 +12,6 @@ from kneighbors.artifact import unpack
 from kneighbors.artifact.directory import Directory, OpenFile
 from kneighbors.artifact.opened import Opened
 from kneighbors.artifact.publishing import resolved
-from kneighbors.generations.loading import located
 from kneighbors.search.progress import Progress
 
 _READ_AT_ONCE = 1 << 22
@@ -25,11 +24,10 @@ def opened_source(path: str | os.PathLike[str], progress: Progress) -> Iterator[
     Parameters
     ----------
     path : str or path
-        A directory; a ``.tar.gz``, which is unpacked to the directory for temporary files; or a
-        place, whose current generation is meant.
+        A directory; or a ``.tar.gz``, which is unpacked to the directory for temporary files.
     progress : callable
     """
-    source = resolved(located(path))
+    source = resolved(path)
     if source.is_dir():
         yield Opened(Directory(source))
         return
