@@ -7,9 +7,6 @@ server will do as well.
 from __future__ import annotations
 
 import asyncio
-import atexit
-import shutil
-import tempfile
 import time
 from collections.abc import (
     AsyncIterator,
@@ -20,7 +17,6 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -31,18 +27,20 @@ from starlette.routing import Route
 
 from kneighbors.errors import KNeighborsError
 from kneighbors.server.answering import Answering
-from kneighbors.server.batching import Batcher
+from kneighbors.server.batching import Batcher, ignore
 from kneighbors.server.board import Board, Slot
 from kneighbors.server.bodies import ClientGone
 from kneighbors.server.guard import Guard
 from kneighbors.server.lifecycle import Endpoint, Opener
 from kneighbors.server.logs import LOG
+from kneighbors.server.observing import Observer
 from kneighbors.server.opening import opener_of
 from kneighbors.server.refusals import HTTPRefused, Refusal, refusal, request_id, stopping
 from kneighbors.server.routes import ROUTES
 from kneighbors.server.service import Service
 from kneighbors.server.settings import Settings
 from kneighbors.server.telemetry import NUMBERS, Telemetry
+from kneighbors.server.tracing import tracing_of
 from kneighbors.server.workpool import WorkPool
 
 if TYPE_CHECKING:
@@ -94,17 +92,27 @@ def create_app(
         settings.max_waiting,
         on_change=lambda waiting: telemetry.set("kneighbors_waiting", waiting),
     )
-    batcher = Batcher(
-        pool, settings.batch_rows, settings.batch_wait_ms / 1000, on_batch=telemetry.batch
-    )
     is_many = settings.multi_model == "true"
+    endpoint = Endpoint(None if is_many else opener or opener_of(settings), slot)
+    # Statistics of any number of models would be as many metrics.
+    observer = None if is_many else Observer(telemetry, endpoint, settings.recheck_share)
+    batcher = Batcher(
+        pool,
+        settings.batch_rows,
+        settings.batch_wait_ms / 1000,
+        on_batch=telemetry.batch,
+        on_candidates=telemetry.candidates,
+        on_found=ignore if observer is None else observer.saw,
+    )
     service = Service(
         settings=settings,
-        endpoint=Endpoint(None if is_many else opener or opener_of(settings), slot),
+        endpoint=endpoint,
         pool=pool,
         answering=Answering(pool, batcher, settings.answer_timeout_s),
         telemetry=telemetry,
         guard=Guard(settings, is_platform=environ is not None),
+        observer=observer,
+        tracing=tracing_of(),
     )
     if settings.explorer == "true":
         from kneighbors.server.explorer.routes import EXPLORER_ROUTES
@@ -119,10 +127,11 @@ def create_app(
         return Application(service)
     from kneighbors.server.model_routes import MODEL_ROUTES, label_of
     from kneighbors.server.models import Models
+    from kneighbors.server.registry import own_registry
 
     service.models = Models(
         settings,
-        registry or _own_registry(),
+        registry or own_registry(),
         slot.number,
         environ,
         on_change=lambda count: telemetry.set("kneighbors_models_open", count),
@@ -132,15 +141,6 @@ def create_app(
         (*ROUTES, *MODEL_ROUTES),
         lambda path: _LABEL_OF_PATH.get(path) or label_of(path),
     )
-
-
-def _own_registry() -> Registry:
-    """Return the registry of an application that has its process to itself."""
-    from kneighbors.server.registry import Registry
-
-    folder = Path(tempfile.mkdtemp(prefix="kneighbors-models-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Registry(folder / "models", 1)
 
 
 class Application:
@@ -192,6 +192,7 @@ class Application:
         if self.service.models is not None:
             self.service.models.start()
         yield
+        await self.service.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -232,6 +233,9 @@ class _Exchange:
         self.paths = application.paths
         service = application.service
         self.telemetry = service.telemetry
+        self.tracing = service.tracing
+        self.stages: tuple[float, ...] = ()
+        self.queries = 0
         self.guard = service.guard
         self.endpoint = service.endpoint
         given = next((v for name, v in scope["headers"] if name == b"x-request-id"), None)
@@ -299,6 +303,7 @@ class _Exchange:
             self.telemetry.add("kneighbors_disconnects_total")
         elif self.status:
             self.telemetry.request(self.route, self.status, seconds)
+        trace_id = None if self.tracing is None else self.tracing.request(self)
         if not LOG.isEnabledFor(20):
             return
         facts = {
@@ -310,6 +315,8 @@ class _Exchange:
         }
         if self.code is not None:
             facts["code"] = self.code
+        if trace_id is not None:
+            facts["trace_id"] = trace_id
         LOG.info("request", extra={"facts": facts})
 
 

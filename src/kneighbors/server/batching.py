@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Found, Query
+from kneighbors.search.tally import TALLY
 from kneighbors.server.bodies import ClientGone
 from kneighbors.server.joining import find_each, joined
 from kneighbors.server.quickness import Quickness
@@ -27,6 +28,11 @@ SHORT_S = 0.005
 _NEIGHBOURS = 1 << 17
 
 Observer = Callable[[int, int], None]
+Watcher = Callable[[Model, Query, Found, Hold], None]
+
+
+def ignore(model: Model, query: Query, found: Found, hold: Hold) -> None:
+    """Do nothing about what was found."""
 
 
 class Waiting(Ticket):
@@ -81,6 +87,10 @@ class Batcher:
         Seconds that a request which finds nobody searching waits for company.
     on_batch : callable, optional
         Told the requests and the queries of each batch.
+    on_candidates : callable, optional
+        Told for each batch which share of the rows a query was compared with exactly.
+    on_found : callable, optional
+        Told what each request found, before it goes on.
     short_s : float, default=SHORT_S
         Searches up to this long are done in the event loop's thread; 0 does none there.
 
@@ -96,12 +106,16 @@ class Batcher:
         wait_s: float = 0.0,
         on_batch: Observer = lambda requests, rows: None,
         *,
+        on_candidates: Callable[[float], None] = lambda share: None,
+        on_found: Watcher = ignore,
         short_s: float = SHORT_S,
     ) -> None:
         self._pool = pool
         self._rows = rows
         self._wait_s = wait_s
         self._on_batch = on_batch
+        self._on_candidates = on_candidates
+        self._on_found = on_found
         self._line: Line[Waiting] = Line(rows, _NEIGHBOURS)
         self._short_s = short_s
         self._quickness: WeakKeyDictionary[Model, Quickness] = WeakKeyDictionary()
@@ -148,7 +162,7 @@ class Batcher:
         ClientGone
         """
         if is_alone and self._may_go_ahead(model, query):
-            return self._find_here(model, query)
+            return self._find_here(model, query, hold)
         loop = asyncio.get_running_loop()
         one = Waiting(model, query, loop.create_future(), hold, is_gone)
         hold.acquire()
@@ -173,7 +187,8 @@ class Batcher:
             and self._quickness_of(model).is_short(rows)
         )
 
-    def _find_here(self, model: Model, query: Query) -> tuple[Found, float, float]:
+    def _find_here(self, model: Model, query: Query, hold: Hold) -> tuple[Found, float, float]:
+        scored = TALLY.scored
         begin = time.perf_counter()
         (found,) = find_each(model, [query])
         search_s = time.perf_counter() - begin
@@ -181,6 +196,8 @@ class Batcher:
         self._on_batch(1, len(query))
         if isinstance(found, BaseException):
             raise found
+        self._on_candidates((TALLY.scored - scored) / (len(query) * model.n_samples))
+        self._on_found(model, query, found, hold)
         return found, 0.0, search_s
 
     def _leave(self, one: Waiting) -> None:
@@ -247,6 +264,7 @@ class Batcher:
     def _end(self, search: _Search) -> None:
         """Hand out what was found, and go on with who is still waiting."""
         self._pool.in_batch = 0
+        self._on_candidates(search.candidate_share)
         for part, found in zip(search.parts, search.found, strict=True):
             one = part.ticket
             one.is_in_batch = False
@@ -258,7 +276,9 @@ class Batcher:
             else:
                 one.found.append(found)
                 if part.last == one.rows and not one.future.done():
-                    one.future.set_result((joined(one.found), one.wait_s, one.search_s))
+                    whole = joined(one.found)
+                    self._on_found(one.model, one.query, whole, one.hold)
+                    one.future.set_result((whole, one.wait_s, one.search_s))
             if one.future.done():
                 self._line.drop(one)
             if one not in self._line:
@@ -273,18 +293,21 @@ class _Search:
     def __init__(self, parts: list[Part[Waiting]]) -> None:
         self.parts = parts
         self.found: list[Found | BaseException] = []
-        self.began_s = self.seconds = self.own_s = 0.0
+        self.began_s = self.seconds = self.own_s = self.candidate_share = 0.0
 
     def run(self) -> None:
         """Search; what goes wrong is found in place of neighbours."""
+        model = self.parts[0].ticket.model
+        queries = [_query_of(one) for one in self.parts]
+        scored = TALLY.scored
         self.began_s = time.perf_counter()
         try:
-            self.found = find_each(
-                self.parts[0].ticket.model, [_query_of(one) for one in self.parts]
-            )
+            self.found = find_each(model, queries)
         except BaseException as error:
             self.found = [error] * len(self.parts)
         self.seconds = time.perf_counter() - self.began_s
+        rows = sum(map(len, queries))
+        self.candidate_share = (TALLY.scored - scored) / (rows * model.n_samples)
 
     def run_in_thread(self) -> None:
         """Search, and note how much of the time was on a processor."""

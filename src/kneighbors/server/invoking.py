@@ -25,6 +25,7 @@ from kneighbors.server.workpool import NO_HOLD, Hold
 
 if TYPE_CHECKING:
     from kneighbors.sagemaker.hosting import Hosted
+    from kneighbors.server.tracing import Spent
 
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
@@ -67,14 +68,18 @@ async def invoke(
         headers = _returned(hosted, attributes)
         if isinstance(answered, Begun):
             before = (received - begin, *answered.seconds)
-            return _streamed(service, before, len(data), answered, headers, hold, in_use.pop_all())
-    _observe(service, (received - begin, *answered.seconds), len(data), answered.reply.rows)
+            exchange = request.scope["exchange"]
+            in_use = in_use.pop_all()
+            return _streamed(service, exchange, before, len(data), answered, headers, hold, in_use)
+    seconds = (received - begin, *answered.seconds)
+    _observe(service, request.scope["exchange"], seconds, len(data), answered.reply.rows)
     service.telemetry.add("kneighbors_answer_bytes_total", len(answered.reply.body))
     return _response(answered.reply, headers)
 
 
 def _streamed(
     service: Service,
+    exchange: Spent,
     before: tuple[float, float, float],
     body_bytes: int,
     begun: Begun,
@@ -87,7 +92,7 @@ def _streamed(
     def on_end(sent: int) -> None:
         in_use.close()
         seconds = (*before, *begun.stream.spent)
-        _observe(service, seconds, body_bytes, begun.stream.rows)
+        _observe(service, exchange, seconds, body_bytes, begun.stream.rows)
         service.telemetry.add("kneighbors_answer_bytes_total", sent)
 
     def go_on() -> Awaitable[tuple[bytes, float]]:
@@ -97,7 +102,10 @@ def _streamed(
     return StreamedResponse(begun.stream.content_type, begun.first, go_on, on_end, headers)
 
 
-def _observe(service: Service, seconds: tuple[float, ...], body_bytes: int, rows: int) -> None:
+def _observe(
+    service: Service, exchange: Spent, seconds: tuple[float, ...], body_bytes: int, rows: int
+) -> None:
+    exchange.stages, exchange.queries = seconds, rows
     telemetry = service.telemetry
     for stage, spent in zip(STAGES, seconds, strict=True):
         telemetry.observe("kneighbors_stage_seconds", spent, (stage,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kneighbors.server.health import STATES
 from kneighbors.server.schemas import Json, error_responses, headers, schemas
 from kneighbors.server.settings import Settings
 from kneighbors.server.statuses import SERVER_CODES, STATUS_OF_CODE
@@ -24,8 +25,11 @@ _OF_MODELS = frozenset(code for code in SERVER_CODES if code.startswith(("model-
 _OF_LOAD = frozenset({"model-name", "model-url", "model-request", "model-missing", "model-loaded"})
 _OF_LOAD |= {"model-failed", "models-full", *_OF_PING, "overloaded", "answer-timeout"}
 _OF_NAME = frozenset({"model-name", "model-unknown"})
+#: Codes where the server has tokens.
+_OF_TOKENS = frozenset({"token-missing", "token-unknown"})
 #: Codes that a request to a documented path, by its method, does not get.
 _OF_OTHERS = frozenset({"path-unknown", "method-not-allowed", "explorer-unavailable"})
+_OF_OTHERS |= _OF_TOKENS | {"management-closed"}
 
 
 def document(settings: Settings) -> Json:
@@ -47,6 +51,7 @@ def document(settings: Settings) -> Json:
             "/invocations": {"post": _invocations(settings)},
             "/execution-parameters": {"get": _execution_parameters()},
             "/metrics": {"get": _metrics()},
+            "/healthz": {"get": _health()},
             "/openapi.json": {"get": _itself()},
             **(_models(settings) if is_many else {}),
         },
@@ -237,6 +242,36 @@ def _metrics() -> Json:
         "responses": {
             "200": _success("The metrics.", _content("text/plain", {"type": "string"})),
             **_failures(frozenset()),
+        },
+    }
+
+
+def _health() -> Json:
+    texts = {name: {"type": "string"} for name in ("name", "why")}
+    check = {
+        "type": "object",
+        "properties": {**texts, "state": {"enum": [*STATES]}},
+        "required": ["name", "state", "why"],
+        "additionalProperties": False,
+    }
+    said = {
+        "type": "object",
+        "properties": {
+            "status": {"enum": [*STATES]},
+            "generation": {"type": "string"},
+            "checks": {"type": "array", "items": check, "minItems": 1},
+        },
+        "required": ["status", "generation", "checks"],
+        "additionalProperties": False,
+    }
+    return {
+        "operationId": "healthz",
+        "summary": "How everything is, and why.",
+        "parameters": [_REQUEST_ID],
+        "responses": {
+            **_failures(frozenset()),
+            "200": _success("It is as /ping says 200.", _content(_JSON, said)),
+            "503": _success("It is as /ping says 503.", _content(_JSON, said)),
         },
     }
 

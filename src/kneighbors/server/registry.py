@@ -8,9 +8,12 @@ each worker, say that something was unloaded.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -170,6 +173,13 @@ class Registry:
             return Entry(**json.loads(path.read_text()))
         except FileNotFoundError:
             return None
+
+
+def own_registry() -> Registry:
+    """Return the registry of an application that has its process to itself."""
+    folder = Path(tempfile.mkdtemp(prefix="kneighbors-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Registry(folder / "models", 1)
 
 
 def _key(name: str) -> str:

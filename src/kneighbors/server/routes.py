@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kneighbors.server.health import health
 from kneighbors.server.invoking import invoke
 from kneighbors.server.service import json_response, service_of
 from kneighbors.server.settings import Settings
@@ -48,6 +49,14 @@ async def metrics(request: Request) -> Response:
     return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
+async def healthz(request: Request) -> Response:
+    """Say how everything is and why: 200 where ``/ping`` says so, else 503."""
+    status, said = health(service_of(request))
+    response = json_response(said)
+    response.status_code = status
+    return response
+
+
 async def openapi(request: Request) -> Response:
     """Answer with the description of all this."""
     return json_response(_document(service_of(request).settings))
@@ -66,5 +75,6 @@ ROUTES = (
     Route("/invocations", invocations, methods=["POST"], name="invocations"),
     Route("/execution-parameters", execution_parameters, name="execution-parameters"),
     Route("/metrics", metrics, name="metrics"),
+    Route("/healthz", healthz, name="healthz"),
     Route("/openapi.json", openapi, name="openapi"),
 )

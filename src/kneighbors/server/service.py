@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from kneighbors.server.workpool import WorkPool
 
 if TYPE_CHECKING:
     from kneighbors.server.models import Models
+    from kneighbors.server.observing import Observer
+    from kneighbors.server.tracing import Tracing
 
 
 @dataclass(slots=True)
@@ -35,6 +38,10 @@ class Service:
     guard : Guard
     models : Models, optional
         The many models, where requests load and unload them.
+    observer : Observer, optional
+        What looks at the answers of the one model.
+    tracing : Tracing, optional
+        What makes traces, where they are asked for.
     """
 
     settings: Settings
@@ -44,7 +51,16 @@ class Service:
     telemetry: Telemetry
     guard: Guard
     models: Models | None = None
+    observer: Observer | None = None
+    tracing: Tracing | None = None
     buffered_bytes: int = 0
+
+    async def stop(self) -> None:
+        """End what goes on beside the requests."""
+        if self.observer is not None:
+            self.observer.stop()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.stop)
 
 
 def service_of(request: Request) -> Service:

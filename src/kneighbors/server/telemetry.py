@@ -1,123 +1,23 @@
 """Metrics in Prometheus's text format, summed over all workers.
 
-Names, labels and label values are fixed by the tables here, so that no client can make a metric
-grow; each value has its place in the worker's row of the board, and counting is one addition.
+Each value of the table in `kneighbors.server.families` has its place in the worker's row of the
+board, and counting is one addition.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 
 from kneighbors.server.board import Board, Slot, State
+from kneighbors.server.derived import derived
+from kneighbors.server.families import BINS, FAMILIES, ROUTES, SIDES, STAGES, WINDOW, Family, Labels
 from kneighbors.server.statuses import STATUS_OF_CODE, STATUSES
 
+__all__ = ["CONTENT_TYPE", "FAMILIES", "NUMBERS", "ROUTES", "STAGES", "Telemetry"]
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-#: Name of a path as a label; what is asked for beside these is "other".
-ROUTES = (
-    *("ping", "invocations", "execution-parameters", "metrics", "openapi"),
-    *("models", "model", "model-invoke", "explorer", "other"),
-)
-
-#: What the time of an invocation is spent on, in this order.
-STAGES = ("body", "queue", "read", "search", "write")
-
-_SECONDS = (
-    *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
-    *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
-)
-_QUERIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0, 4096.0, 16384.0)
-
-_REQUESTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
-
-Labels = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One metric.
-
-    Parameters
-    ----------
-    name, kind, help : str
-        As Prometheus has them.
-    labels : mapping of str to tuple of str
-        Every label with all its values.
-    bounds : tuple of float
-        Upper bounds of a histogram's buckets, without infinity.
-    """
-
-    name: str
-    kind: str
-    help: str
-    labels: Mapping[str, Labels]
-    bounds: tuple[float, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Numbers for one set of labels: one, or the buckets, the last one, and the sum."""
-        return len(self.bounds) + 2 if self.kind == "histogram" else 1
-
-
-FAMILIES = (
-    Family(
-        "kneighbors_requests_total",
-        "counter",
-        "Requests that were answered, by path and status.",
-        {"route": ROUTES, "status": (*map(str, STATUSES), "other")},
-    ),
-    Family(
-        "kneighbors_errors_total",
-        "counter",
-        "Errors that were answered, by code.",
-        {"code": (*sorted(STATUS_OF_CODE), "other")},
-    ),
-    Family("kneighbors_disconnects_total", "counter", "Clients that left before the answer.", {}),
-    Family(
-        "kneighbors_request_seconds",
-        "histogram",
-        "From the end of a request's headers to the end of its answer.",
-        {"route": ("ping", "invocations", "model-invoke")},
-        _SECONDS,
-    ),
-    Family(
-        "kneighbors_stage_seconds",
-        "histogram",
-        "What the time of an invocation was spent on.",
-        {"stage": STAGES},
-        _SECONDS,
-    ),
-    Family(
-        "kneighbors_request_queries",
-        "histogram",
-        "Queries in an invocation that was answered.",
-        {},
-        _QUERIES,
-    ),
-    Family(
-        "kneighbors_batch_queries",
-        "histogram",
-        "Queries that were searched for together.",
-        {},
-        _QUERIES,
-    ),
-    Family(
-        "kneighbors_batch_requests",
-        "histogram",
-        "Requests that were searched for together.",
-        {},
-        _REQUESTS,
-    ),
-    Family("kneighbors_body_bytes_total", "counter", "Bytes of invocations' bodies.", {}),
-    Family("kneighbors_answer_bytes_total", "counter", "Bytes of invocations' answers.", {}),
-    Family("kneighbors_in_flight", "gauge", "Requests that are being answered.", {}),
-    Family("kneighbors_waiting", "gauge", "Requests that wait for a thread, or for a batch.", {}),
-    Family("kneighbors_models_open", "gauge", "Models that are open, over all workers.", {}),
-    Family("kneighbors_buffered_bytes", "gauge", "Bytes of bodies that are held.", {}),
-)
 
 
 def _layout() -> tuple[dict[tuple[str, Labels], int], int]:
@@ -140,7 +40,8 @@ class Telemetry:
     Parameters
     ----------
     slot : Slot
-        Its row of the board, `NUMBERS` wide. Only the event loop's thread may count.
+        Its row of the board, `NUMBERS` wide. Each number is counted in one thread alone: in the
+        event loop's, unless said otherwise.
     """
 
     def __init__(self, slot: Slot) -> None:
@@ -148,15 +49,16 @@ class Telemetry:
         self._numbers = slot.numbers
         for family in FAMILIES:
             if family.kind == "gauge":
-                self._numbers[_PLACES[family.name, ()]] = 0.0
+                for values in product(*family.labels.values()):
+                    self._numbers[_PLACES[family.name, values]] = 0.0
 
     def add(self, name: str, amount: float = 1.0, labels: Labels = ()) -> None:
         """Add to a counter or a gauge."""
         self._numbers[_PLACES[name, labels]] += amount
 
-    def set(self, name: str, value: float) -> None:
+    def set(self, name: str, value: float, labels: Labels = ()) -> None:
         """Set a gauge."""
-        self._numbers[_PLACES[name, ()]] = value
+        self._numbers[_PLACES[name, labels]] = value
 
     def observe(self, name: str, value: float, labels: Labels = ()) -> None:
         """Add a value to a histogram."""
@@ -178,6 +80,10 @@ class Telemetry:
         self.observe("kneighbors_batch_requests", requests)
         self.observe("kneighbors_batch_queries", queries)
 
+    def candidates(self, share: float) -> None:
+        """Count what the bound left of the rows, a query of a batch."""
+        self.observe("kneighbors_candidate_share", share)
+
     def connections(self, count: int) -> None:
         """Note how many connections are open."""
         self._slot.connections = count
@@ -196,12 +102,34 @@ class Telemetry:
             Labels of ``kneighbors_info``: what is served.
         """
         board = self._slot.board
-        sums = [sum(column) for column in zip(*(s.numbers for s in board.slots), strict=True)]
+        sums = self._sums()
         lines = list(_states(board, facts))
         for family in FAMILIES:
-            lines += _header(family.name, family.kind, family.help)
-            lines += _samples(family, sums)
+            if family.is_shown:
+                lines += _header(family.name, family.kind, family.help)
+                lines += _samples(family, sums)
+        for name, text, value in derived(*_windows(sums)):
+            lines += _header(name, "gauge", text)
+            if value is not None:
+                lines.append(f"{name} {_number(value)}")
         return "\n".join(lines) + "\n"
+
+    def measured(self) -> dict[str, float | None]:
+        """Return the metrics that are computed from others; None is not known yet."""
+        return {name: value for name, _, value in derived(*_windows(self._sums()))}
+
+    def _sums(self) -> list[float]:
+        slots = self._slot.board.slots
+        return [sum(column) for column in zip(*(s.numbers for s in slots), strict=True)]
+
+
+def _windows(sums: list[float]) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Return what the rechecks add up to, and the distances of each side by bin."""
+    rechecks = {part: sums[_PLACES["recheck_window", (part,)]] for part in WINDOW}
+    nearest = {
+        side: [sums[_PLACES["nearest_distances", (side, bin_)]] for bin_ in BINS] for side in SIDES
+    }
+    return rechecks, nearest
 
 
 def _states(board: Board, facts: Mapping[str, str]) -> Iterator[str]:
