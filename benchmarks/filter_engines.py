@@ -1,7 +1,7 @@
 """Engines that find the neighbours among the rows that a condition on an attribute leaves.
 
-Each is given vectors and one number a row, and asked for the rows whose number is below a limit. All
-are exact.
+Each is given vectors and one number a row, and asked for the rows whose number is below a limit.
+All are exact.
 """
 
 from __future__ import annotations
