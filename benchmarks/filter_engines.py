@@ -30,9 +30,9 @@ def ours(X: Array, numbers: Array) -> FilteredSearch:
     recommender = Recommender(index, Catalog(len(X), None, pa.table({"number": numbers})))
 
     def search(query: Array, k: int, limit: float | None) -> Array:
-        condition = {} if limit is None else {"filter": {"number": {"lt": limit}}}
+        condition = None if limit is None else {"number": {"lt": limit}}
         (found,) = recommender.neighbors(
-            vectors=query, n_neighbors=k, include_items=False, **condition
+            vectors=query, n_neighbors=k, include_items=False, filter=condition
         )
         return np.asarray(found.indices)
 
