@@ -139,6 +139,7 @@ def test_accept_may_come_in_several_headers(server: ServerProcess) -> None:
         ("/invocations", {"POST"}),
         ("/execution-parameters", {"GET", "HEAD"}),
         ("/metrics", {"GET", "HEAD"}),
+        ("/healthz", {"GET", "HEAD"}),
         ("/openapi.json", {"GET", "HEAD"}),
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from kneighbors.server.statuses import STATUS_OF_CODE, STATUSES
 
@@ -51,6 +52,9 @@ class Family:
         Every label with all its values.
     bounds : tuple of float
         Upper bounds of a histogram's buckets, without infinity.
+    from_start : tuple of Labels
+        Labels with which it is there from the start, at 0: an alert on growth misses the first of
+        what begins at 1. Others are there once they have occurred.
     is_shown : bool, default=True
         Whether it is a metric as it is; others are what `kneighbors.server.derived` computes from.
     """
@@ -60,6 +64,7 @@ class Family:
     help: str
     labels: Mapping[str, Labels]
     bounds: tuple[float, ...] = ()
+    from_start: tuple[Labels, ...] = ()
     is_shown: bool = True
 
     @property
@@ -74,12 +79,14 @@ FAMILIES = (
         "counter",
         "Requests that were answered, by path and status.",
         {"route": ROUTES, "status": (*map(str, STATUSES), "other")},
+        from_start=tuple(product(("invocations", "model-invoke"), ("200", "400", "500", "503"))),
     ),
     Family(
         "kneighbors_errors_total",
         "counter",
         "Errors that were answered, by code.",
         {"code": (*sorted(STATUS_OF_CODE), "other")},
+        from_start=tuple((code,) for code, status in STATUS_OF_CODE.items() if status >= 500),
     ),
     Family("kneighbors_disconnects_total", "counter", "Clients that left before the answer.", {}),
     Family(
@@ -129,9 +136,28 @@ FAMILIES = (
         "counter",
         "Approximate answers that were to be searched for again exactly, by what came of it.",
         {"outcome": OUTCOMES},
+        from_start=tuple((outcome,) for outcome in OUTCOMES),
     ),
     Family("kneighbors_recheck_wanted_total", "counter", "Neighbours of those answers.", {}),
     Family("kneighbors_recheck_found_total", "counter", "Of these, those that were found.", {}),
+    Family(
+        "kneighbors_generation_swaps_total",
+        "counter",
+        "Times that a worker took a new generation of what it serves.",
+        {},
+    ),
+    Family(
+        "kneighbors_generation_refused_total",
+        "counter",
+        "Times that a worker refused a new generation and went on with the old one.",
+        {},
+    ),
+    Family(
+        "kneighbors_place_unread_total",
+        "counter",
+        "Times that a worker could not read the place that it follows.",
+        {},
+    ),
     Family("kneighbors_body_bytes_total", "counter", "Bytes of invocations' bodies.", {}),
     Family("kneighbors_answer_bytes_total", "counter", "Bytes of invocations' answers.", {}),
     Family("kneighbors_in_flight", "gauge", "Requests that are being answered.", {}),

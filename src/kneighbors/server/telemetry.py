@@ -155,7 +155,7 @@ def _samples(family: Family, sums: list[float]) -> Iterator[str]:
         place = _PLACES[family.name, values]
         if family.kind == "histogram":
             yield from _histogram(family, labels, sums[place : place + family.size])
-        elif sums[place] or family.kind == "gauge" or not labels:
+        elif sums[place] or not labels or values in family.from_start:
             # Of hundreds of label sets, those that never occurred would only be noise.
             yield f"{family.name}{_labelled(labels)} {_number(sums[place])}"
 
