@@ -13,7 +13,7 @@ from kneighbors.errors import ItemsRefused
 from kneighbors.items.batches import Batches
 from kneighbors.items.bitmaps import Bitmaps
 from kneighbors.items.browsing import Browsable
-from kneighbors.items.ids import check_ids, ids_from_parts
+from kneighbors.items.ids import Ids, check_ids, ids_from_parts
 from kneighbors.items.quoting import quoted
 from kneighbors.search.rows import RowArray
 
@@ -141,9 +141,21 @@ optional
         read_table : callable, optional
             Returns the attribute table; called when it is first needed.
         """
+        return cls.of(ids_from_parts(n_samples, id_type, parts), read_table)
+
+    @classmethod
+    def of(cls, ids: Ids, read_table: Callable[[], pa.Table] | None = None) -> Catalog:
+        """Make a catalogue of ids that were checked already.
+
+        Parameters
+        ----------
+        ids : Ids
+        read_table : callable, optional
+            Returns the attribute table; called when it is first needed.
+        """
         catalog = cls(0)
-        catalog._n_samples = n_samples
-        catalog._ids = ids_from_parts(n_samples, id_type, parts)
+        catalog._n_samples = len(ids)
+        catalog._ids = ids
         catalog._read_table = read_table
         return catalog
 
@@ -167,6 +179,11 @@ optional
     def id_type(self) -> str:
         """``"row"`` when the row numbers are the ids, else ``"integer"`` or ``"string"``."""
         return self._ids.id_type
+
+    @property
+    def lookup(self) -> Any:
+        """The ids themselves, and the way back from an id to its row."""
+        return self._ids
 
     @property
     def has_items(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -102,22 +103,26 @@ class IntegerIds:
     def rows_of(self, ids: Sequence[Any]) -> RowArray:
         """Return the row of each id."""
         values = whole_numbers(ids, "an integer id")
-        # What 64 bits do not hold is no id; the nearest that they hold stands in for it.
-        wanted = np.array([min(max(v, _SMALLEST), _LARGEST) for v in values], dtype=np.int64)
-        try:
-            rows = self._sorted(wanted) if self._slots is None else self._in_slots(wanted)
-            too_wide = [not _SMALLEST <= value <= _LARGEST for value in values]
-            (wrong,) = np.nonzero((rows < 0) | np.array(too_wide, dtype=np.bool_))
-            near = self._beside(wanted[wrong[0]]) if wrong.size else []
-        except (ValueError, IndexError) as error:
-            raise ArtifactError(
-                "artifact-invalid",
-                "Expected arrays that a catalogue wrote, got others.",
-                where="the order of the ids",
-            ) from error
+        rows = self.find(values)
+        (wrong,) = np.nonzero(rows < 0)
         if wrong.size:
-            raise unknown_id(values[int(wrong[0])], wrong.tolist(), near)
+            value = values[int(wrong[0])]
+            raise unknown_id(value, wrong.tolist(), self.near(value))
         return rows
+
+    def find(self, ids: Sequence[int]) -> RowArray:
+        """Return the row of each integer, or -1."""
+        # What 64 bits do not hold is no id; the nearest that they hold stands in for it.
+        wanted = np.array([_within_64_bits(value) for value in ids], dtype=np.int64)
+        with _refusing_forged():
+            rows = self._sorted(wanted) if self._slots is None else self._in_slots(wanted)
+        too_wide = [not _SMALLEST <= value <= _LARGEST for value in ids]
+        return np.where(np.array(too_wide, dtype=np.bool_), -1, rows)
+
+    def near(self, value: int) -> list[int]:
+        """Return the ids before and after an integer that is unknown."""
+        with _refusing_forged():
+            return self._beside(np.int64(_within_64_bits(value)))
 
     def _in_slots(self, wanted: NDArray[np.int64]) -> RowArray:
         """Return the row of each number, or -1."""
@@ -164,6 +169,22 @@ class IntegerIds:
         """Return the arrays to store."""
         slots = {} if self._slots is None else {"ids-slots": self._slots}
         return {"ids": self._ids, "ids-order": self._order, **slots}
+
+
+def _within_64_bits(value: int) -> int:
+    return min(max(value, _SMALLEST), _LARGEST)
+
+
+@contextmanager
+def _refusing_forged() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        raise ArtifactError(
+            "artifact-invalid",
+            "Expected arrays that a catalogue wrote, got others.",
+            where="the order of the ids",
+        ) from error
 
 
 def whole_numbers(ids: Sequence[Any], expected: str) -> list[int]:

@@ -103,11 +103,11 @@ class TextIds:
         for place, value in enumerate(ids):
             if not isinstance(value, str):
                 raise wrong_type("a text id", value, place)
-        rows = self._find(ids)
+        rows = self.find(ids)
         (wrong,) = np.nonzero(rows < 0)
         if wrong.size:
             value = ids[int(wrong[0])]
-            raise unknown_id(value, wrong.tolist(), self._nearest(value))
+            raise unknown_id(value, wrong.tolist(), self.near(value))
         return rows
 
     def ids_of(self, rows: RowArray) -> list[str]:
@@ -129,7 +129,7 @@ class TextIds:
             raise _forged("offsets")
         return self._text[start:stop].tobytes()
 
-    def _find(self, ids: Sequence[str]) -> RowArray:
+    def find(self, ids: Sequence[str]) -> RowArray:
         """Return the row of each text, or -1."""
         encoded = [_encoded(value) for value in ids]
         wanted = hashes_of(encoded, len(encoded))
@@ -158,9 +158,11 @@ class TextIds:
             at += 1
         return -1
 
-    def _nearest(self, value: str) -> list[str]:
+    def near(self, value: str) -> list[str]:
+        """Return the ids that are most like a text."""
+
         def find(words: Sequence[str]) -> list[str]:
-            rows = self._find(words).tolist()
+            rows = self.find(words).tolist()
             return [word for word, row in zip(words, rows, strict=True) if row >= 0]
 
         # Evenly spaced: a small catalogue is compared whole, of a large one every region.

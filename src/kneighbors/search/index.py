@@ -137,6 +137,7 @@ class ExactIndex:
         *,
         exclude: Excluded | None = None,
         masks: Masks | None = None,
+        limits: Float64Array | None = None,
     ) -> tuple[Float64Array, RowArray]:
         """Return the nearest rows of each query.
 
@@ -151,6 +152,9 @@ class ExactIndex:
         masks : sequence of bool arrays of shape (n_samples,) or None, optional
             For each query, where an answer may be; None allows all rows. Queries that share one
             array share the work on it.
+        limits : ndarray of shape (n_queries,), dtype float64, optional
+            Distances beyond which nothing is looked for: rows farther away may be missing, and
+            work is saved.
 
         Returns
         -------
@@ -173,11 +177,12 @@ class ExactIndex:
             distances[query], indices[query] = best.distances[0], best.rows[0]
         for batch in _batches(len(Q), few):
             search = self._scan(Q, batch, permitted)
-            best = search.nearest(n_neighbors)
+            best = search.nearest(n_neighbors, _of(limits, batch))
             distances[batch], indices[batch] = best.distances, best.rows
             if search.given_up.any():
                 again = [query for query, up in zip(batch, search.given_up, strict=True) if up]
-                best = self._plainly(Q, again, permitted).nearest(n_neighbors)
+                search = self._plainly(Q, again, permitted)
+                best = search.nearest(n_neighbors, _of(limits, again))
                 distances[again], indices[again] = best.distances, best.rows
         return distances, indices
 
@@ -238,6 +243,10 @@ class ExactIndex:
         """Return the scan of queries that were given up."""
         bounds = StagedBounds(self.bounds.plain or self.bounds.coarse)
         return Scan(self.rows, bounds, Q[batch], permitted.of(batch))
+
+
+def _of(limits: Float64Array | None, queries: list[int]) -> Float64Array | None:
+    return None if limits is None else limits[queries]
 
 
 def _batches(n_queries: int, done: Container[int]) -> Iterator[list[int]]:

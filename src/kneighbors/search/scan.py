@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from kneighbors.search.fine import FineBounds
 from kneighbors.search.metrics import METRICS, Float64Array
 from kneighbors.search.permitted import BoolArray, Permitted
-from kneighbors.search.rounding import LOWEST, Float32Array, round_down
+from kneighbors.search.rounding import Float32Array, round_down
 from kneighbors.search.rows import FloatArray, RowArray, Rows
 from kneighbors.search.sieve import Sieve
 from kneighbors.search.staged import StagedBounds
+from kneighbors.search.tally import TALLY
 from kneighbors.search.topk import Best, Grouped, IntArray, lanes_for
 
 #: Float64 elements of candidate vectors held at a time: 2 MiB, about what a core's cache holds.
@@ -93,9 +94,9 @@ class Scan:
             if np.isfinite(self._fine_coefficients).all():
                 self._fine = bounds.fine
 
-    def nearest(self, n_neighbors: int) -> Best:
-        """Return the nearest rows of each query."""
-        best = Best(len(self.prepared), n_neighbors)
+    def nearest(self, n_neighbors: int, limits: Float64Array | None = None) -> Best:
+        """Return the nearest rows of each query; those beyond its limit may be missing."""
+        best = Best(len(self.prepared), n_neighbors, limits)
         if self.sieve.spread is not None:
             self._take_leading(best, self.sieve.spread)
             return best
@@ -117,7 +118,7 @@ class Scan:
             grouped = self._bound(first, last, n_neighbors)
             held = np.concatenate([held, grouped.leading(n_neighbors)], axis=1)
             held = np.partition(held, held.shape[1] - n_neighbors, axis=1)[:, -n_neighbors:]
-            floors = np.maximum(round_down(held.min(axis=1) - spread), LOWEST)
+            floors = np.maximum(round_down(held.min(axis=1) - spread), self._floors(best.worst))
             kept.append(self._reaching(grouped, floors, first))
             n_kept += len(kept[-1][0])
             if n_kept > _KEPT or last == self.n_samples:
@@ -144,6 +145,7 @@ class Scan:
 
     def score(self, queries: IntArray, rows: RowArray) -> Float64Array:
         """Return the distances of pairs of a query and a row, from the original vectors."""
+        TALLY.scored += len(rows)
         step = max(1, _PAIR_ELEMENTS // self.prepared.shape[1])
         if len(rows) <= step:
             return self.distances(self.rows.take(rows), self._of(queries))

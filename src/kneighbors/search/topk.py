@@ -87,17 +87,23 @@ class Best:
     ----------
     n_queries, n_neighbors : int
         Places; those not yet taken have the distance infinity and the row -1.
+    limits : ndarray of shape (n_queries,), dtype float64, optional
+        Distances beyond which no row is of use.
     """
 
-    def __init__(self, n_queries: int, n_neighbors: int) -> None:
+    def __init__(
+        self, n_queries: int, n_neighbors: int, limits: Float64Array | None = None
+    ) -> None:
+        self._limits = limits
         self.distances = np.full((n_queries, n_neighbors), np.inf)
         self.rows = np.full((n_queries, n_neighbors), -1, dtype=np.int64)
         self.is_empty = True
 
     @property
     def worst(self) -> Float64Array:
-        """Distance of the k-th best of each query; infinity until there are k."""
-        return self.distances[:, -1]
+        """Distance of the k-th best of each query, or its limit; infinity until there are k."""
+        worst = self.distances[:, -1]
+        return worst if self._limits is None else np.minimum(worst, self._limits)
 
     def merge(self, queries: IntArray, distances: Float64Array, rows: RowArray) -> None:
         """Take in new pairs; none of them may be among the best already."""

@@ -1,0 +1,121 @@
+"""An index over shards: what an exact index of all rows answers, from several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from kneighbors.errors import ArtifactError
+from kneighbors.search.index import ExactIndex
+from kneighbors.search.metrics import Float64Array
+from kneighbors.search.permitted import Excluded, Masks
+from kneighbors.search.rows import FloatArray, RowArray, Rows
+from kneighbors.shards.executor import Executor
+from kneighbors.shards.gathering import Gathering, batches_of
+from kneighbors.shards.manifest import ShardEntry
+
+#: Queries that are sent to a shard together: of 768 dimensions, 13 MB.
+_MOST_QUERIES = 4096
+
+
+class ShardedIndex(ExactIndex):
+    """Exact nearest neighbours of a corpus in shards.
+
+    Immutable; safe to use from several threads.
+
+    Parameters
+    ----------
+    rows : Rows
+        The vectors of all shards.
+    metric : str
+    plan : mapping
+        What was decided at the fit.
+    shards : sequence of ShardEntry
+        In the order of their rows.
+    executor : Executor
+        Where they are searched.
+
+    Attributes
+    ----------
+    shards, executor
+        As above.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        metric: str,
+        plan: Mapping[str, Any],
+        shards: Sequence[ShardEntry],
+        executor: Executor,
+    ) -> None:
+        self.rows = rows
+        self.metric = metric
+        self.plan = dict(plan)
+        self.shards = tuple(shards)
+        self.executor = executor
+
+    def kneighbors(
+        self,
+        Q: FloatArray,
+        n_neighbors: int,
+        *,
+        exclude: Excluded | None = None,
+        masks: Masks | None = None,
+        limits: Float64Array | None = None,
+    ) -> tuple[Float64Array, RowArray]:
+        """Return the nearest rows of each query; see `ExactIndex.kneighbors`.
+
+        Notes
+        -----
+        The answers are those of one index over all rows, bit by bit: a distance depends on its two
+        vectors alone. `limits` saves nothing here and is not looked at.
+        """
+        distances = np.empty((len(Q), n_neighbors))
+        indices = np.empty((len(Q), n_neighbors), np.int64)
+        for part in batches_of(len(Q), _MOST_QUERIES):
+            best = self._gathering(Q, part, exclude, masks).nearest(n_neighbors)
+            distances[part], indices[part] = best.distances, best.rows
+        return distances, indices
+
+    def radius_neighbors(
+        self,
+        Q: FloatArray,
+        radius: float,
+        *,
+        exclude: Excluded | None = None,
+        masks: Masks | None = None,
+    ) -> tuple[list[Float64Array], list[RowArray]]:
+        """Return all rows within `radius` of each query; see `ExactIndex.radius_neighbors`."""
+        distances: list[Float64Array] = []
+        indices: list[RowArray] = []
+        for part in batches_of(len(Q), _MOST_QUERIES):
+            near, rows = self._gathering(Q, part, exclude, masks).within(radius)
+            distances += near
+            indices += rows
+        return distances, indices
+
+    def parts(self) -> NoReturn:
+        """Refuse: shards are not made one by being saved."""
+        raise ArtifactError(
+            "shards-unsupported",
+            "Expected an index in one piece, got one in shards.",
+            hint="Give a single shard, or train without --shards.",
+        )
+
+    def __reduce__(self) -> NoReturn:
+        self.parts()
+
+    def _gathering(
+        self, Q: FloatArray, part: slice, exclude: Excluded | None, masks: Masks | None
+    ) -> Gathering:
+        return Gathering(
+            self.shards,
+            self.executor,
+            self.metric,
+            Q[part],
+            None if exclude is None else exclude[part],
+            None if masks is None else masks[part],
+        )

@@ -1,0 +1,257 @@
+"""Opening what is at a path, whether it is one artifact or one in shards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kneighbors.artifact import Artifact, open_artifact
+from kneighbors.artifact.directory import Directory
+from kneighbors.artifact.names import SHARDS
+from kneighbors.artifact.publishing import resolved
+from kneighbors.errors import ArtifactError, StorageError
+from kneighbors.items.lists import Lists
+from kneighbors.shards.executor import Executor, LocalExecutor
+from kneighbors.shards.ids import joined_catalog
+from kneighbors.shards.index import ShardedIndex
+from kneighbors.shards.manifest import MAX_BYTES, ShardEntry, ShardsManifest
+from kneighbors.shards.rows import JoinedRows
+from kneighbors.shards.writing import place_of
+
+_HINT = "Restore the directory, or train again."
+#: How often shards are opened anew that are replaced while they are being opened.
+_ATTEMPTS = 5
+
+
+class ShardedArtifact(Artifact):
+    """An opened artifact in shards; what an `Artifact` has, over all of them.
+
+    Parameters
+    ----------
+    path : Path
+        The directory.
+    manifest : ShardsManifest
+    artifacts : sequence of Artifact
+        The shards.
+    executor : Executor
+        Where they are searched.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: ShardsManifest,
+        artifacts: Sequence[Artifact],
+        executor: Executor,
+    ) -> None:
+        rows = JoinedRows([artifact.index.rows for artifact in artifacts])
+        index = ShardedIndex(rows, manifest.metric, manifest.plan, manifest.shards, executor)
+        super().__init__(
+            path,
+            manifest,
+            index,
+            joined_catalog([artifact.catalog for artifact in artifacts]),
+            artifacts[0].vocabulary,
+            _joined_lists(artifacts, manifest.shards),
+        )
+        self._executor = executor
+
+    def close(self) -> None:
+        """Let go of all shards."""
+        super().close()
+        self._executor.close()
+
+
+def open_saved(path: str | os.PathLike[str], *, threads: int = 1) -> Artifact:
+    """Open what is at a path: an artifact, an archive of one, or an artifact in shards.
+
+    Parameters
+    ----------
+    path : str or path
+        A directory or a ``.tar.gz``.
+    threads : int, default=1
+        Shards that are searched at the same time.
+
+    Raises
+    ------
+    StorageError, ArtifactError
+        As `open_sharded`, or `kneighbors.artifact.open_artifact`.
+    """
+    source = resolved(path)
+    if is_sharded(source):
+        return open_sharded(source, threads=threads)
+    return open_artifact(path)
+
+
+def is_sharded(path: Path) -> bool:
+    """Tell whether a directory holds an artifact in shards."""
+    return (path / SHARDS).is_file()
+
+
+def open_sharded(
+    path: str | os.PathLike[str], *, threads: int = 1, executor: Executor | None = None
+) -> ShardedArtifact:
+    """Open an artifact in shards.
+
+    Parameters
+    ----------
+    path : str or path
+        The directory with ``shards.json``.
+    threads : int, default=1
+        Shards that are searched at the same time.
+    executor : Executor, optional
+        Where they are searched instead; the shards are opened here as well, for ids, attributes
+        and single vectors.
+
+    Returns
+    -------
+    ShardedArtifact
+
+    Raises
+    ------
+    ArtifactError
+        ``artifact-unknown`` without a ``shards.json``; ``shards-incomplete`` where a shard is
+        missing; ``shards-generation`` where one is of another fit; ``shards-overlap`` where rows
+        of two overlap or are missing; ``shards-differ`` where they are not of one model; and what
+        a single artifact is refused for.
+    StorageError
+        If something cannot be read.
+
+    Notes
+    -----
+    The resident parts of all shards are read and hashed; vectors are mapped.
+    """
+    source = resolved(path)
+    for _ in range(_ATTEMPTS):
+        manifest, seen = _read(source)
+        try:
+            return _open(source, manifest, threads, executor)
+        except (ArtifactError, StorageError):
+            # Of an artifact that is replaced, the old shards vanish one after the other.
+            if _read(source)[1] == seen:
+                raise
+    return _open(source, _read(source)[0], threads, executor)
+
+
+def read_manifest(path: Path) -> ShardsManifest:
+    """Return what ``shards.json`` in a directory says; errors as of `open_sharded`."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[ShardsManifest, bytes]:
+    try:
+        file = Directory(path).open(SHARDS)
+    except FileNotFoundError:
+        raise ArtifactError(
+            "artifact-unknown",
+            f"Expected an artifact in shards, got a directory without {SHARDS}.",
+            where=str(path),
+        ) from None
+    if file.bytes > MAX_BYTES:
+        raise ArtifactError(
+            "artifact-too-large",
+            f"Expected a {SHARDS} of at most {MAX_BYTES:,} bytes, got {file.bytes:,}.",
+            where=file.where,
+        )
+    data = file.read(0, file.bytes)
+    return ShardsManifest.from_bytes(data, file.where), data
+
+
+def _open(
+    path: Path, manifest: ShardsManifest, threads: int, executor: Executor | None
+) -> ShardedArtifact:
+    with ExitStack() as stack:
+        artifacts = []
+        for entry in manifest.shards:
+            artifact = open_shard(path / entry.folder, entry, manifest)
+            artifacts.append(stack.enter_context(artifact))
+        _demand_alike(artifacts)
+        chosen = LocalExecutor(artifacts, threads) if executor is None else executor
+        opened = ShardedArtifact(path, manifest, artifacts, chosen)
+        stack.pop_all()
+    return opened
+
+
+def open_shard(path: Path, entry: ShardEntry, manifest: ShardsManifest) -> Artifact:
+    """Open one shard, if it is the one that ``shards.json`` means.
+
+    Parameters
+    ----------
+    path : Path
+        Its directory, wherever it is.
+    entry : ShardEntry
+    manifest : ShardsManifest
+
+    Raises
+    ------
+    ArtifactError
+        As `open_sharded`.
+    """
+    if not path.is_dir():
+        raise ArtifactError(
+            "shards-incomplete",
+            f"Expected the shard of rows {entry.first_row} to {entry.stop - 1}, found nothing.",
+            where=str(path),
+            hint="Restore it, or build it again with kneighbors train --shard.",
+        )
+    artifact = open_artifact(path)
+    found = artifact.manifest
+    place = place_of(found, str(path))
+    if place["generation"] != manifest.generation:
+        raise ArtifactError(
+            "shards-generation",
+            f"Expected a shard of the generation {manifest.generation}, got one of "
+            f"{place['generation']}.",
+            where=str(path),
+            hint=_HINT,
+        )
+    facts = (found.metric, found.n_features, found.dtype, found.id_type, found.n_samples)
+    wanted = (manifest.metric, manifest.n_features, manifest.dtype, manifest.id_type, entry.rows)
+    if facts != wanted:
+        raise ArtifactError(
+            "shards-differ", f"Expected {_shown(wanted)}, got {_shown(facts)}.", where=str(path)
+        )
+    if sha256(found.to_bytes()).hexdigest() != entry.manifest_sha256:
+        raise ArtifactError(
+            "shards-generation",
+            "Expected the shard that was published, got one that was written anew: its manifest's "
+            "SHA-256 differs.",
+            where=str(path),
+            hint=_HINT,
+        )
+    if not artifact.index.is_exact:
+        raise ArtifactError(
+            "shards-unsupported", "Expected a shard that is exact, got a graph.", where=str(path)
+        )
+    return artifact
+
+
+def _shown(facts: Sequence[Any]) -> str:
+    metric, n_features, dtype, id_type, rows = facts
+    return f"{rows} rows of {n_features} {dtype}, {metric}, ids: {id_type}"
+
+
+def _demand_alike(artifacts: Sequence[Artifact]) -> None:
+    """Refuse shards whose attributes are others."""
+    has_items = artifacts[0].catalog.has_items
+    for artifact in artifacts:
+        if artifact.catalog.has_items != has_items:
+            raise ArtifactError(
+                "shards-differ",
+                "Expected attributes in all shards or in none.",
+                where=str(artifact.path),
+            )
+
+
+def _joined_lists(artifacts: Sequence[Artifact], shards: Sequence[ShardEntry]) -> Lists:
+    rows: Mapping[str, list[Any]] = {name: [] for name in artifacts[0].lists.names}
+    for artifact, entry in zip(artifacts, shards, strict=True):
+        for name, found in rows.items():
+            found.append(artifact.lists.rows(name) + entry.first_row)
+    return Lists({name: np.concatenate(found) for name, found in rows.items()})
