@@ -2,125 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from support.server_process import ServerProcess
-from support.server_raw import exchange
+from support.server_process import ServerProcess, wait_for
+from support.server_raw import connect, exchange, receive_all, split
+from support.server_requests import FOLDER, RawRequest, raw_requests
 
-POST = b"POST /invocations HTTP/1.1\r\nHost: a\r\n"
-CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-GET = b"GET /ping HTTP/1.1\r\nHost: a\r\n"
-MANY = b"".join(b"X-%d: 1\r\n" % number for number in range(1000))
-
-REFUSED = {
-    "length_and_chunked": (
-        POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        400,
-        "request-framing",
-    ),
-    "chunked_and_length": (
-        POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-        400,
-        "request-framing",
-    ),
-    "length_3_comma_3": (POST + b"Content-Length: 3,3\r\n\r\nabc", 400, None),
-    "two_equal_lengths": (
-        POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-        400,
-        None,
-    ),
-    "two_lengths": (POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400, None),
-    "length_plus": (POST + b"Content-Length: +3\r\n\r\nabc", 400, None),
-    "length_minus": (POST + b"Content-Length: -1\r\n\r\n", 400, None),
-    "length_of_31_digits": (POST + b"Content-Length: 1" + b"0" * 30 + b"\r\n\r\n", 400, None),
-    "length_of_5000_digits": (POST + b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n", 400, None),
-    "length_with_underscore": (POST + b"Content-Length: 3_0\r\n\r\nabc", 400, None),
-    "length_hexadecimal": (POST + b"Content-Length: 0x3\r\n\r\nabc", 400, None),
-    "length_empty": (POST + b"Content-Length: \r\n\r\nabc", 400, None),
-    "length_arabic": (POST + "Content-Length: ٣\r\n\r\nabc".encode(), 400, None),
-    "coding_xchunked": (POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, None),
-    "coding_gzip_chunked": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 400, None),
-    "coding_twice": (
-        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        400,
-        None,
-    ),
-    "coding_in_http_1_0": (
-        b"POST /invocations HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        400,
-        None,
-    ),
-    "bare_line_feeds": (b"GET /ping HTTP/1.1\nHost: a\n\n", 400, "request-malformed"),
-    "one_bare_line_feed": (GET + b"X: 1\nY: 2\r\n\r\n", 400, "request-malformed"),
-    "bare_carriage_return": (GET + b"X: 1\rY: 2\r\n\r\n", 400, "request-malformed"),
-    "no_host": (b"GET /ping HTTP/1.1\r\n\r\n", 400, "host-invalid"),
-    "two_hosts": (GET + b"Host: b\r\n\r\n", 400, "host-invalid"),
-    "odd_host": (b"GET /ping HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "host-invalid"),
-    "folded_header": (GET + b"X: 1\r\n 2\r\n\r\n", 400, "request-malformed"),
-    "space_before_colon": (GET + b"X : 1\r\n\r\n", 400, "request-malformed"),
-    "header_without_colon": (GET + b"X\r\n\r\n", 400, "request-malformed"),
-    "header_without_name": (GET + b": 1\r\n\r\n", 400, "request-malformed"),
-    "nul_in_a_header": (GET + b"X: a\0b\r\n\r\n", 400, "request-malformed"),
-    "nul_in_the_path": (b"GET /pi\0ng HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-malformed"),
-    "two_spaces": (b"GET  /ping HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-malformed"),
-    "space_in_the_path": (b"GET /pi ng HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-malformed"),
-    "no_version": (b"GET /ping\r\n\r\n", 400, "request-malformed"),
-    "version_2": (b"GET /ping HTTP/2.0\r\nHost: a\r\n\r\n", 400, "request-malformed"),
-    "version_1_2": (b"GET /ping HTTP/1.2\r\nHost: a\r\n\r\n", 400, "request-malformed"),
-    "fragment": (b"GET /ping#x HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-malformed"),
-    "relative_path": (b"GET ping HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-malformed"),
-    "http_2_preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "request-malformed"),
-    "tls": (
-        bytes.fromhex("1603010200010001fc0303") + b"\0" * 300,
-        400,
-        "request-malformed",
-    ),
-    "garbage": (bytes(range(256)), 400, "request-malformed"),
-    "chunk_extension_of_20_kb": (
-        CHUNKED + b"3;" + b"a" * 20_000 + b"\r\nabc\r\n0\r\n\r\n",
-        400,
-        "chunk-malformed",
-    ),
-    "chunk_size_0x3": (CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n", 400, "chunk-malformed"),
-    "chunk_size_minus": (CHUNKED + b"-3\r\nabc\r\n0\r\n\r\n", 400, "chunk-malformed"),
-    "chunk_size_empty": (CHUNKED + b"\r\nabc\r\n0\r\n\r\n", 400, "chunk-malformed"),
-    "chunk_size_of_nine_digits": (CHUNKED + b"000000003\r\nabc\r\n", 400, "chunk-malformed"),
-    "chunk_with_bad_end": (CHUNKED + b"3\r\nabcXX0\r\n\r\n", 400, "chunk-malformed"),
-    "chunk_with_line_feed": (CHUNKED + b"3\nabc\r\n0\r\n\r\n", 400, "chunk-malformed"),
-    "trailers_of_20_kb": (
-        CHUNKED + b"3\r\nabc\r\n0\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
-        400,
-        "chunk-malformed",
-    ),
-    "header_of_100_kb": (GET + b"X: " + b"a" * 100_000 + b"\r\n\r\n", 431, "headers-too-large"),
-    "a_thousand_headers": (GET + MANY + b"\r\n", 431, "headers-too-large"),
-    "url_of_100_kb": (
-        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-        414,
-        "url-too-long",
-    ),
-    "query_of_100_kb": (
-        b"GET /ping?" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-        414,
-        "url-too-long",
-    ),
-    "unknown_expectation": (
-        POST + b"Content-Length: 3\r\nExpect: a-miracle\r\n\r\n",
-        417,
-        "expectation-unknown",
-    ),
-}
+ALL = raw_requests()
+REFUSED = [one for one in ALL if one.is_closing and one.status != 200]
+ANSWERED = [one for one in ALL if one not in REFUSED]
+NAMED = {one.name: one for one in ALL}
+GET = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST = b"GET /ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
-@pytest.mark.parametrize("name", REFUSED)
+def by_name(one: RawRequest) -> str:
+    return one.name
+
+
+def test_there_are_as_many_requests_as_files() -> None:
+    assert len(list(FOLDER.rglob("*.http"))) == len(NAMED) > 240
+
+
+@pytest.mark.parametrize("one", REFUSED, ids=by_name)
 def test_what_can_be_misread_is_refused_and_the_connection_closed(
-    server: ServerProcess, name: str
+    server: ServerProcess, one: RawRequest
 ) -> None:
-    data, status, code = REFUSED[name]
     # What follows on the connection must never be taken for a request.
-    (response,) = exchange(server.port, data + GET + b"\r\n")
-    assert status == response.status
-    assert code in (None, response.error["code"])
+    (response,) = exchange(server.port, one.data + GET)
+    assert (one.status, one.code) == (response.status, response.error["code"])
     assert response.headers["connection"] == "close"
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"]
@@ -131,36 +43,69 @@ def test_what_can_be_misread_is_refused_and_the_connection_closed(
 
 @pytest.mark.parametrize("name", ["no_host", "length_and_chunked", "chunk_size_0x3", "tls"])
 def test_it_is_refused_alike_when_it_comes_byte_by_byte(server: ServerProcess, name: str) -> None:
-    data, status, _ = REFUSED[name]
-    # Bytes that follow a refusal could be lost with the answer; these rows end where they fail.
-    whole = exchange(server.port, data)
-    pieces = exchange(server.port, data[:300], piece=1)
-    assert [status] == [one.status for one in whole] == [one.status for one in pieces]
+    one = NAMED[name]
+    # Bytes that follow a refusal could be lost with the answer; these end where they fail.
+    whole = exchange(server.port, one.data)
+    pieces = exchange(server.port, one.data[:300], piece=1)
+    assert [one.status] == [each.status for each in whole] == [each.status for each in pieces]
 
 
-ACCEPTED = {
-    "plain": GET + b"\r\n",
-    "no_space_after_colon": b"GET /ping HTTP/1.1\r\nHost:a\r\n\r\n",
-    "empty_header": GET + b"X:\r\n\r\n",
-    "latin_1_in_a_header": GET + b"X: caf\xe9\r\n\r\n",
-    "a_hundred_headers": GET + b"".join(b"X-%d: 1\r\n" % n for n in range(98)) + b"\r\n",
-    "header_of_15_kb": GET + b"X: " + b"a" * 15_000 + b"\r\n\r\n",
-    "url_of_8_kb": b"GET /ping?" + b"a" * 8_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    "empty_line_before": b"\r\n" + GET + b"\r\n",
-    "absolute_target": b"GET http://a/ping HTTP/1.1\r\nHost: a\r\n\r\n",
-    "address_with_port": b"GET /ping HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
-    "http_1_0_without_host": b"GET /ping HTTP/1.0\r\n\r\n",
-    "offer_of_http_2": GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("name", ACCEPTED)
-@pytest.mark.parametrize("piece", [None, 7])
-def test_what_can_be_read_in_one_way_is_answered(
-    server: ServerProcess, name: str, piece: int | None
-) -> None:
-    last = b"GET /ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    data = ACCEPTED[name] if "1_0" in name else ACCEPTED[name] + last
-    responses = exchange(server.port, data, piece=piece)
-    assert [200] * (1 if "1_0" in name else 2) == [response.status for response in responses]
+@pytest.mark.parametrize("one", ANSWERED, ids=by_name)
+def test_what_can_be_read_in_one_way_is_answered(server: ServerProcess, one: RawRequest) -> None:
+    data, expected = (one.data, []) if one.is_closing else (one.data + LAST, [200])
+    if b"\r\nConnection: close\r\n" in one.data:
+        expected = []
+    responses = exchange(server.port, data)
+    assert [one.status, *expected] == [response.status for response in responses]
     assert responses[-1].headers["connection"] == "close"
+    if one.code is not None:
+        assert one.code == responses[0].error["code"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["empty_line_before", "vector_in_chunks", "a_hundred_headers", "header_of_15_kb", "vector"],
+)
+def test_it_is_answered_alike_in_pieces(server: ServerProcess, name: str) -> None:
+    responses = exchange(server.port, NAMED[name].data + LAST, piece=7)
+    assert [200, 200] == [response.status for response in responses]
+
+
+@pytest.mark.parametrize("path", ["/ping", "/metrics", "/nothing"])
+def test_head_is_answered_without_a_body(server: ServerProcess, path: str) -> None:
+    request = b"HEAD %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode()
+    with connect(server.port) as s:
+        s.sendall(request)
+        response, rest = split(receive_all(s), head_only=True)
+    assert (404 if path == "/nothing" else 200, b"") == (response.status, rest)
+
+
+def test_a_trace_returns_nothing_of_what_was_sent(server: ServerProcess) -> None:
+    with connect(server.port) as s:
+        s.sendall(NAMED["trace_with_a_secret"].data + LAST)
+        assert b"secret" not in receive_all(s)
+
+
+def test_neither_a_line_of_the_log_nor_a_metric_grows_with_what_clients_say(
+    artifact: Path, tmp_path: Path
+) -> None:
+    with ServerProcess(tmp_path, artifact, workers=1, log_level="info") as server:
+        for number in range(50):
+            path = b"/%d%s%%0d%%0aX" % (number, b"x" * 4_000)
+            head = b"%s %s HTTP/1.1\r\nHost: a\r\nX-Request-Id: %%0d%s\r\n" % (
+                b"M" * 300,
+                path,
+                b"i" * 4_000,
+            )
+            exchange(server.port, head + b"Connection: close\r\n\r\n")
+        metrics = server.request("GET", "/metrics")[2].decode()
+        wait_for(lambda: server.output().count("info request") >= 51, "all lines")
+        log = server.output().splitlines()
+    assert max(map(len, log)) < 1_000
+    assert "xxxx" not in metrics
+    assert 50 == _requests(metrics, 'route="other",status="404"')
+
+
+def _requests(metrics: str, labels: str) -> int:
+    name = f"kneighbors_requests_total{{{labels}}} "
+    return next(int(one.removeprefix(name)) for one in metrics.splitlines() if name in one)
