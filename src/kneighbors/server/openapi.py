@@ -23,7 +23,14 @@ _OF_INVOCATIONS |= {"content-encoding-unsupported"}
 #: Codes of the paths of several models.
 _OF_MODELS = frozenset(code for code in SERVER_CODES if code.startswith(("model-", "models-")))
 _OF_LOAD = frozenset({"model-name", "model-url", "model-request", "model-missing", "model-loaded"})
-_OF_LOAD |= {"model-failed", "models-full", *_OF_PING, "overloaded", "answer-timeout"}
+_OF_LOAD |= {
+    "management-closed",
+    "model-failed",
+    "models-full",
+    *_OF_PING,
+    "overloaded",
+    "answer-timeout",
+}
 _OF_NAME = frozenset({"model-name", "model-unknown"})
 #: Codes where the server has tokens.
 _OF_TOKENS = frozenset({"token-missing", "token-unknown"})
@@ -37,9 +44,8 @@ def document(settings: Settings) -> Json:
     from kneighbors import __version__
 
     is_many = settings.multi_model == "true"
-    return {
+    made: Json = {
         "openapi": "3.1.0",
-        **({"security": [{"token": []}]} if settings.wants_tokens else {}),
         "info": {
             "title": "kneighbors",
             "version": __version__,
@@ -62,6 +68,13 @@ def document(settings: Settings) -> Json:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+    if settings.wants_tokens:
+        made["security"] = [{"token": []}]
+        for path, operations in made["paths"].items():
+            for operation in operations.values() if path != "/ping" else ():
+                if "responses" in operation:
+                    operation["responses"]["401"] = _ref("responses", "401")
+    return made
 
 
 def _failures(codes: frozenset[str]) -> Json:
@@ -191,7 +204,7 @@ def _models(settings: Settings) -> Json:
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1}},
         {"name": "next_page_token", "in": "query", "schema": text},
     ]
-    unloading = _OF_NAME | {"model-busy", "overloaded"}
+    unloading = _OF_NAME | {"model-busy", "overloaded", "management-closed"}
     one = {
         "get": _operation("describeModel", "Say where a model is from.", model, _OF_NAME),
         "delete": _operation("unloadModel", "Unload a model.", model, unloading),

@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 _REASONS = {
     400: "What was sent cannot be understood, or asks for what cannot be.",
+    401: "The server wants a token, and the request brings none that it knows.",
+    403: "The server is not managed by whoever can connect.",
     404: "There is no such path, or no such model.",
     405: "The path has other methods.",
     406: "The answer cannot be given in a form that Accept allows.",
@@ -44,6 +46,8 @@ def _error_response(status: int) -> Json:
         needed["retry-after"] = "RetryAfter"
     if status == 405:
         needed["allow"] = "Allow"
+    if status == 401:
+        needed["www-authenticate"] = "Challenge"
     code: Json = {"type": "string", "examples": codes} if status in _OPEN else {"enum": codes}
     of_status = {"properties": {"error": {"properties": {"code": code}}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, of_status]}
@@ -64,6 +68,7 @@ def headers() -> Json:
         "RequestId": header("Names the request in the log.", pattern="^[A-Za-z0-9._-]{1,64}$"),
         "RetryAfter": header("Seconds after which to try again.", const=str(RETRY_AFTER_S)),
         "Allow": header("The methods that the path has."),
+        "Challenge": header("How a token is brought."),
     }
 
 
