@@ -98,35 +98,37 @@ def unchanged(folder: Path) -> str:
 
 OPERATIONS = {
     "train": Operation(
-        lambda folder: train(folder, "new", "--model-dir", folder / "model", "--overwrite",
-                             "--output-data-dir", folder / "out"),
+        command(lambda folder: train(folder, "new", "--model-dir", folder / "model", "--overwrite",
+                             "--output-data-dir", folder / "out")),
         trained,
     ),
     "package": Operation(
-        lambda folder: ["package", folder / "other", "--output", folder / "model.tgz", "--force"],
+        command(lambda folder: ["package", folder / "other", "--output", folder / "model.tgz", "--force"]),
         state_of("model.tgz"),
     ),
     "package of an archive": Operation(
-        lambda folder: ["package", folder / "other.tgz", "--output", folder / "model.tgz",
-                        "--force"],
+        command(lambda folder: ["package", folder / "other.tgz", "--output", folder / "model.tgz",
+                        "--force"]),
         state_of("model.tgz"),
     ),
     "convert": Operation(
-        lambda folder: ["convert", folder / "new.joblib", "--model-dir", folder / "model",
-                        "--trust-pickle", "--ids", folder / "ids.txt", "--overwrite"],
+        command(lambda folder: ["convert", folder / "new.joblib", "--model-dir", folder / "model",
+                        "--trust-pickle", "--ids", folder / "ids.txt", "--overwrite"]),
         state_of("model"),
     ),
     "merge": Operation(
-        lambda folder: ["merge", folder / "other", "--model-dir", folder / "model", "--overwrite"],
+        command(lambda folder: ["merge", folder / "other", "--model-dir", folder / "model", "--overwrite"]),
         state_of("model"),
     ),
     "query": Operation(
-        lambda folder: ["query", folder / "model", "--row", "7", "--json"], unchanged
+        command(lambda folder: ["query", folder / "model", "--row", "7", "--json"]), unchanged
     ),
     "query of an archive": Operation(
-        lambda folder: ["query", folder / "model.tgz", "--row", "7", "--json"], unchanged
+        command(lambda folder: ["query", folder / "model.tgz", "--row", "7", "--json"]), unchanged
     ),
-    "inspect": Operation(lambda folder: ["inspect", folder / "model", "--verify"], unchanged),
+    "inspect": Operation(
+        command(lambda folder: ["inspect", folder / "model", "--verify"]), unchanged
+    ),
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from kneighbors.cli.app import run
+from kneighbors.cli.failures import report
 from kneighbors.errors import KNeighborsError
 from support.faults_seccomp import CALLS, Answer, Notice, forked, supervised, wait_a_little
 
@@ -34,6 +35,8 @@ _INTERRUPTIBLE = frozenset({"read", "write", "pread64", "pwrite64", "open", "ope
 _SYNCING = frozenset({"fsync", "fdatasync"})
 _CHANGING = frozenset({"unlink", "unlinkat", "rmdir", "fchmod", "chmod", "flock"})
 _PARTIAL = frozenset({"read", "write", "pread64", "pwrite64"})
+#: Who is killed leaves temporary files; those are the system's to remove.
+TEMPORARY = "temporary"
 _CODE = re.compile(r"^error: \[([a-z0-9-]+)\] ", re.M)
 
 
@@ -58,13 +61,11 @@ class Fault:
     applies: Callable[[Notice], bool]
     answer: Callable[[Notice], Answer]
     codes: frozenset[str] = frozenset()
-    calls: frozenset[str] = frozenset(CALLS)
+    calls: frozenset[str] = frozenset(CALLS) - {"create"}
 
 
 def _grows(notice: Notice) -> bool:
-    is_open = notice.name in {"open", "openat"}
-    flags = notice.arguments[1 if notice.name == "open" else 2] if is_open else 0
-    return notice.name in _GROWING or bool(flags & os.O_CREAT)
+    return notice.name in _GROWING or notice.name == "create"
 
 
 def _say(number: int, notice: Notice) -> Answer:
@@ -115,7 +116,7 @@ FULL = Fault(
     _grows,
     partial(_say, errno.ENOSPC),
     frozenset({"storage-full"}),
-    _GROWING | {"open", "openat"},
+    _GROWING | {"create"},
 )
 BROKEN = Fault("EIO", lambda notice: True, partial(_say, errno.EIO), frozenset({"storage-failed"}))
 FORBIDDEN = Fault(
@@ -128,7 +129,7 @@ FORBIDDEN = Fault(
 # Between two changes it does not matter when.
 KILLED = Fault(
     "SIGKILL", lambda notice: _grows(notice) or notice.name in _CHANGING, _kill,
-    calls=_GROWING | _CHANGING | {"open", "openat"},
+    calls=_GROWING | _CHANGING | {"create"},
 )  # fmt: skip
 SHORT = Fault("short", lambda notice: notice.name in _PARTIAL, _half, calls=_PARTIAL | _SYNCING)
 SLOW = Fault("slow", lambda notice: True, _wait)
@@ -221,31 +222,43 @@ def _redirected(log: int, action: Callable[[], int]) -> int:
     return code
 
 
-def command(folder: Path, arguments: Sequence[str | Path]) -> int:
-    """Run a command of ours with its temporary files in the folder too."""
-    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+def in_folder(folder: Path, act: Callable[[Path], object]) -> int:
+    """Do something with its temporary files in the folder too, and return how a command ends."""
+    temporary = folder / TEMPORARY
+    temporary.mkdir()
+    tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
     warnings.simplefilter("error")
-    return run([str(argument) for argument in arguments])
+    try:
+        code = act(folder)
+    except Exception as error:
+        return report(error, as_json=False)
+    return code if isinstance(code, int) else 0
+
+
+def command(arguments: Callable[[Path], Sequence[str | Path]]) -> Callable[[Path], int]:
+    """Return what runs a command of ours; its arguments depend on the folder."""
+    return lambda folder: run([str(argument) for argument in arguments(folder)])
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A command, and how to tell what it has left.
+    """Something to do, and how to tell what it has left.
 
     Attributes
     ----------
-    arguments : callable
-        Given the folder.
+    act : callable
+        Given the folder; may return an exit code, or raise.
     state : callable
         Given the folder, returns "old" or "new"; fails for anything else.
     """
 
-    arguments: Callable[[Path], Sequence[str | Path]]
+    act: Callable[[Path], object]
     state: Callable[[Path], str]
 
 
 def contents_below(folder: Path) -> dict[str, bytes | None]:
-    """Return everything in a folder: bytes of files, None for folders."""
+    """Return everything in a folder but temporary files: bytes of files, None for folders."""
+    shutil.rmtree(folder / TEMPORARY, ignore_errors=True)
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
@@ -255,7 +268,7 @@ def contents_below(folder: Path) -> dict[str, bytes | None]:
 def every_call(operation: Operation, fault: Fault, pristine: Path, folder: Path) -> int:
     """Let each call of an operation meet a fault in its turn; return how many there were."""
     work = folder / "work"
-    act = partial(command, work, operation.arguments(work))
+    act = partial(in_folder, work, operation.act)
     before = contents_below(pristine)
 
     def anew() -> None:

@@ -63,8 +63,9 @@ CALLS = {
     "renameat2": (316, "dpdp"),
     "copy_file_range": (326, "f.f"),
     "statx": (332, "dp"),
+    # The same call as above, but only where it may make a file.
+    "create": (257, "dp"),
 }
-NAMES = {number: name for name, (number, _) in CALLS.items()}
 
 _AT_FDCWD = -100
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
@@ -72,6 +73,9 @@ _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _GO_ON = 1
 _PIDFD_GETFD = 438
 _SET_NO_NEW_PRIVILEGES, _SECCOMP, _FILTER, _NEW_LISTENER = 38, 317, 1, 8
+#: Instructions of the filter, which the kernel runs.
+_LOAD, _IS, _HAS, _RETURN = 0x20, 0x15, 0x45, 0x06
+_FLAGS_OF_OPENAT, _NO_CALL = 32, 0xFFFFFFFF
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 
 
@@ -173,7 +177,7 @@ def supervised(
         os.waitpid(pid, 0)
         raise OSError(errno.ENOSYS, "no call can be watched here")
     try:
-        _answer_all(descriptors[0], answer)
+        _answer_all(descriptors[0], {CALLS[name][0]: name for name in names}, answer)
     finally:
         os.close(descriptors[0])
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -201,10 +205,12 @@ def _try_out() -> int:
 
 def _listen(names: frozenset[str]) -> int:
     """Hand calls of this thread, and of those that it starts, to whoever reads the descriptor."""
-    numbers = [CALLS[name][0] for name in names]
-    lines = [(0x20, 0, 0, 0)]  # load the number of the call
-    lines += [(0x15, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
-    lines += [(0x06, 0, 0, _ALLOW), (0x06, 0, 0, _NOTIFY)]
+    numbers = [CALLS[name][0] for name in names - {"create"}]
+    lines = [(_LOAD, 0, 0, 0)]  # the number of the call
+    lines += [(_IS, len(numbers) - place + 4, 0, number) for place, number in enumerate(numbers)]
+    lines += [(_IS, 0, 3, CALLS["create"][0] if "create" in names else _NO_CALL)]
+    lines += [(_LOAD, 0, 0, _FLAGS_OF_OPENAT), (_HAS, 2, 0, os.O_CREAT)]
+    lines += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _NOTIFY)]
     program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
     header = struct.pack("@HxxxxxxQ", len(lines), ctypes.addressof(program))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -217,18 +223,18 @@ def _listen(names: frozenset[str]) -> int:
     return number
 
 
-def _answer_all(listener: int, answer: Callable[[Notice], Answer]) -> None:
+def _answer_all(listener: int, known: dict[int, str], answer: Callable[[Notice], Answer]) -> None:
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     while True:
         for _, event in poll.poll():
             if event & select.POLLIN:
-                _answer_one(listener, answer)
+                _answer_one(listener, known, answer)
             elif event:
                 return
 
 
-def _answer_one(listener: int, answer: Callable[[Notice], Answer]) -> None:
+def _answer_one(listener: int, known: dict[int, str], answer: Callable[[Notice], Answer]) -> None:
     buffer = bytearray(_NOTIFICATION.size)
     try:
         fcntl.ioctl(listener, _RECEIVE, buffer)
@@ -237,7 +243,7 @@ def _answer_one(listener: int, answer: Callable[[Notice], Answer]) -> None:
             return  # it was killed meanwhile
         raise
     identity, pid, _, number, _, _, *arguments = _NOTIFICATION.unpack(bytes(buffer))
-    notice = Notice(identity, pid, NAMES[number], tuple(arguments))
+    notice = Notice(identity, pid, known[number], tuple(arguments))
     try:
         notice.paths = _paths(notice)
         value = answer(notice)

@@ -14,6 +14,7 @@ from kneighbors.artifact.publishing import resolved
 from kneighbors.artifact.signature import faults_of, read_signature
 from kneighbors.errors import KNeighborsError
 from kneighbors.search.progress import Progress, ignore
+from kneighbors.storage import translated
 
 #: A part with more damaged blocks than these has the rest counted, not listed.
 _MOST_FAULTS = 20
@@ -82,7 +83,9 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     Memory is bounded by a megabyte.
     """
     source = resolved(path)
-    if not source.is_dir():
+    with translated(source):
+        is_directory = source.is_dir()
+    if not is_directory:
         from kneighbors.artifact.unpacking import verify_archive
 
         return [

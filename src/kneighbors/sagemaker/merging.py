@@ -155,7 +155,8 @@ def _open(shard: str, stack: ExitStack) -> list[_Found]:
         path = unpacked
     with translated(path):
         below = [entry.name for entry in path.iterdir() if entry.name.startswith(PREFIX)]
-    if (path / MANIFEST).exists() or (path / EMPTY_NAME).exists():
+        is_shard = (path / MANIFEST).exists() or (path / EMPTY_NAME).exists()
+    if is_shard:
         return [_read(path, shard, stack)]
     if not below:
         raise ArtifactError(
@@ -167,7 +168,9 @@ def _open(shard: str, stack: ExitStack) -> list[_Found]:
 
 
 def _read(path: Path, where: str, stack: ExitStack) -> _Found:
-    if (path / EMPTY_NAME).exists() and not (path / MANIFEST).exists():
+    with translated(path):
+        is_empty = (path / EMPTY_NAME).exists() and not (path / MANIFEST).exists()
+    if is_empty:
         empty = EmptyShard.read(path / EMPTY_NAME)
         hosts = tuple(empty.hosts)
         return _Found(where, None, empty.host, hosts, empty.n_neighbors, empty.metric)

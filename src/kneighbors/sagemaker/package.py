@@ -156,11 +156,16 @@ def _write_sourcedir(
 @contextmanager
 def as_directory(model: Path, progress: Progress = ignore) -> Iterator[tuple[Path, Manifest]]:
     """Give an artifact as a directory, unpacked for the time being if it is an archive."""
-    if model.is_dir():
+    with translated(model):
+        is_directory = model.is_dir()
+    if is_directory:
         with open_artifact(model) as artifact:
             yield model, artifact.manifest
         return
-    with tempfile.TemporaryDirectory(prefix="kneighbors-") as folder:
+    with translated(tempfile.gettempdir()):
+        # What cannot be removed afterwards is no reason to fail.
+        holder = tempfile.TemporaryDirectory(prefix="kneighbors-", ignore_cleanup_errors=True)
+    with holder as folder:
         directory = Path(folder) / "model"
         yield directory, unpack(model, directory, progress=progress)
 

@@ -320,9 +320,10 @@ def _probe(folder: Path) -> None:
 
 
 def _bytes_below(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
+    with translated(path):
+        if path.is_file():
+            return path.stat().st_size
+        return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
 
 
 def _versions() -> dict[str, str]:

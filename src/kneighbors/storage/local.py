@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -167,9 +169,7 @@ def writing_whole(address: Address) -> Iterator[BinaryIO]:
         if target.is_dir():
             raise _system_error(errno.EISDIR, address)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The name of the target may have the greatest length there is, so it is no part of this.
-        growing = target.parent / f".kneighbors-{secrets.token_hex(8)}.part"
-        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        growing, descriptor = _growing(target)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
@@ -181,6 +181,39 @@ def writing_whole(address: Address) -> Iterator[BinaryIO]:
                 growing.unlink()
             raise
         _sync_directory(target.parent)
+
+
+def _growing(target: Path) -> tuple[Path, int]:
+    """Make the file that is to become a target, under the name that a dead writer may have left.
+
+    Its lock (flock) tells who is dead. Beside a living writer to the same target, and where there
+    are no locks, the name is one of its own.
+    """
+    # The name of the target may have the greatest length there is, so it is no part of this.
+    digest = sha256(os.fsencode(target.name)).hexdigest()[:16]
+    usual = target.parent / f".kneighbors-{digest}.part"
+    with suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(usual, flags, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            status = os.fstat(descriptor)
+            # Its writer may have given it its name meanwhile, and nobody else's file is touched.
+            if os.path.samestat(usual.lstat(), status) and _is_own(status):
+                os.ftruncate(descriptor, 0)
+                return usual, descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    own = target.parent / f".kneighbors-{secrets.token_hex(8)}.part"
+    return own, os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Tell whether a file is a regular one of this user's with a single name."""
+    is_single = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    return is_single and status.st_uid == os.geteuid()
 
 
 def _sync_directory(folder: Path) -> None:
