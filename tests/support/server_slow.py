@@ -9,8 +9,9 @@ from typing import Any
 
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Found, Query
-from kneighbors.server.app import ASGIApp, create_app
+from kneighbors.server.app import create_app
 from kneighbors.server.board import Slot
+from kneighbors.server.exchange import ASGIApp
 from kneighbors.server.opening import opener_of
 from kneighbors.server.run import serve, serve_app
 from kneighbors.server.settings import Settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,13 @@ _EXAMPLES = 3
 @click.option("--verify", is_flag=True, help="Read and check every byte.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(path: str, verify: bool, as_json: bool) -> None:
-    """Show what an artifact holds: a directory or a .tar.gz."""
+    """Show what an artifact holds: a directory or a .tar.gz.
+
+    Of a place, to which artifacts are published, it is the current generation.
+    """
+    from kneighbors.generations.loading import located
+
+    path = os.fspath(located(path))
     document: dict[str, Any] = {"path": path}
     reports = _verified(path) if verify else None
     faulty = [report for report in reports or () if not report.is_whole]

@@ -87,9 +87,9 @@ def command(
 ) -> None:
     """Find the nearest neighbours of vectors, rows or ids, or what is liked.
 
-    M_OR_URL is an artifact (a directory or .tar.gz) or the address of a
-    server. Vectors come from a .npy, .csv, .json, .jsonl or .txt file, or from
-    stdin.
+    M_OR_URL is an artifact (a directory or .tar.gz), a place to which artifacts
+    are published, or the address of a server. Vectors come from a .npy, .csv,
+    .json, .jsonl or .txt file, or from stdin.
     """
     from kneighbors.cli.questions import Question, Taste, ask_artifact, ask_server
 

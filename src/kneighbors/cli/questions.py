@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -152,7 +153,7 @@ def ask_artifact(path: str, question: Question) -> Predictions:
     Parameters
     ----------
     path : str
-        A directory or a ``.tar.gz``.
+        A directory or a ``.tar.gz``, or a place.
     question : Question
 
     Raises
@@ -160,9 +161,10 @@ def ask_artifact(path: str, question: Question) -> Predictions:
     KNeighborsError
         As `kneighbors.sagemaker.model.Model` raises it.
     """
+    from kneighbors.generations.loading import opened
     from kneighbors.sagemaker.model import Model
 
-    model = Model.open(path, limits=LOCAL_LIMITS)
+    model = opened(path, lambda found: Model.open(os.fspath(found), limits=LOCAL_LIMITS))
     catalog = model.catalog
     if question.items is None:
         question = replace(question, items=catalog.has_items)

@@ -15,6 +15,7 @@ _EPILOG = """\b
 Examples:
   kneighbors serve M
   kneighbors serve M --explorer
+  kneighbors serve s3://bucket/wines --follow-seconds 10
   kneighbors serve model.tar.gz --host 0.0.0.0 --port 9000 --workers 4
   curl http://127.0.0.1:8080/ping
   curl http://127.0.0.1:8080/invocations -H 'Content-Type: application/json' \\
@@ -73,7 +74,9 @@ def _option(setting: Field[Any]) -> Callable[[Callable[..., Any]], Callable[...,
 def command(model: str, **given: Any) -> None:
     """Serve an artifact: /ping, /invocations and what else SageMaker asks for.
 
-    M is a directory or a .tar.gz, as kneighbors train saves it.
+    M is a directory or a .tar.gz, as kneighbors train saves it; or a place, a
+    directory or s3://bucket/prefix, whose current generation is served, and
+    followed by what kneighbors publish publishes there.
     """
     from kneighbors.server.run import serve
 

@@ -100,6 +100,10 @@ class Follower:
         self._seen = None
         return True
 
+    def forget(self) -> None:
+        """Let the next `poll` return what the pointer names, whether or not it has moved."""
+        self._seen = None
+
     def tidy(self, *generations: Generation) -> None:
         """Remove copies of all generations but these."""
         if self._cache is not None:

@@ -30,6 +30,8 @@ def check_ahead(
     hosted: Hosted,
     stop: threading.Event,
     on_error: Callable[[BaseException], None] = lambda error: None,
+    *,
+    rest: float = _REST,
 ) -> bool:
     """Check all vectors of a model; return whether that was finished.
 
@@ -41,6 +43,9 @@ def check_ahead(
         Set from another thread, ends it before the next few blocks.
     on_error : callable, optional
         Told what is wrong with the vectors, if something is.
+    rest : float, default=19
+        How many times as long as what they follow rests are. Who asks for shorter ones waits for
+        the end, so the thread keeps its priority then.
     """
     artifact = getattr(hosted, "artifact", None)
     if artifact is None:
@@ -53,7 +58,8 @@ def check_ahead(
     step = max(1, _BYTES_AT_ONCE // row_bytes)
     # Rows that are read from a file need not be read twice.
     check = getattr(rows, "check", rows.slice)
-    give_way()
+    if rest >= _REST:
+        give_way()
     for start in range(0, n_rows, step):
         begin = time.perf_counter()
         try:
@@ -61,6 +67,6 @@ def check_ahead(
         except (KNeighborsError, OSError) as error:
             on_error(error)
             return False
-        if stop.wait(_REST * (time.perf_counter() - begin)):
+        if stop.wait(rest * (time.perf_counter() - begin)):
             return False
     return True

@@ -6,18 +6,15 @@ server will do as well.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
     Mapping,
-    MutableMapping,
     Sequence,
 )
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,12 +27,12 @@ from kneighbors.server.answering import Answering
 from kneighbors.server.batching import Batcher, ignore
 from kneighbors.server.board import Board, Slot
 from kneighbors.server.bodies import ClientGone
+from kneighbors.server.exchange import Exchange, Receive, Scope, Send
 from kneighbors.server.guard import Guard
 from kneighbors.server.lifecycle import Endpoint, Opener
-from kneighbors.server.logs import LOG
 from kneighbors.server.observing import Observer
 from kneighbors.server.opening import opener_of
-from kneighbors.server.refusals import HTTPRefused, Refusal, refusal, request_id, stopping
+from kneighbors.server.refusals import HTTPRefused
 from kneighbors.server.routes import ROUTES
 from kneighbors.server.service import Service
 from kneighbors.server.settings import Settings
@@ -45,12 +42,6 @@ from kneighbors.server.workpool import WorkPool
 
 if TYPE_CHECKING:
     from kneighbors.server.registry import Registry
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _LABEL_OF_PATH = {route.path: route.name for route in ROUTES}
 
@@ -93,7 +84,8 @@ def create_app(
         on_change=lambda waiting: telemetry.set("kneighbors_waiting", waiting),
     )
     is_many = settings.multi_model == "true"
-    endpoint = Endpoint(None if is_many else opener or opener_of(settings), slot)
+    opener = None if is_many else opener or opener_of(settings)
+    endpoint = Endpoint(opener, slot, telemetry.add)
     # Statistics of any number of models would be as many metrics.
     observer = None if is_many else Observer(telemetry, endpoint, settings.recheck_share)
     batcher = Batcher(
@@ -199,7 +191,7 @@ class Application:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        exchange = _Exchange(self, scope, send)
+        exchange = Exchange(self.service, self.label_of, self.paths, scope, send)
         endpoint = self._direct.get((exchange.scope["path"], scope["method"]))
         if endpoint is None:
             await exchange.run(self._inner, receive)
@@ -223,101 +215,6 @@ class _Direct:
         except ClientGone as error:
             response = _left(request, error)
         await response(scope, receive, send)
-
-
-class _Exchange:
-    """One request and its answer."""
-
-    def __init__(self, application: Application, scope: Scope, send: Send) -> None:
-        self.begin = time.perf_counter()
-        self.paths = application.paths
-        service = application.service
-        self.telemetry = service.telemetry
-        self.tracing = service.tracing
-        self.stages: tuple[float, ...] = ()
-        self.queries = 0
-        self.guard = service.guard
-        self.endpoint = service.endpoint
-        given = next((v for name, v in scope["headers"] if name == b"x-request-id"), None)
-        self.id = request_id(given)
-        # Paths are taken as they are written: /%70ing is no other way to say /ping.
-        path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
-        self.scope = {**scope, "path": path, "exchange": self}
-        self.route = application.label_of(path) or "other"
-        self.status = 0
-        self.code: str | None = None
-        self.has_left = False
-        self._send = send
-
-    async def run(self, app: ASGIApp, receive: Receive) -> None:
-        self.telemetry.add("kneighbors_in_flight", 1.0)
-        try:
-            self.guard.check(
-                self.scope["path"],
-                [value for name, value in self.scope["headers"] if name == b"authorization"],
-            )
-            await app(self.scope, receive, self.send)
-        except asyncio.CancelledError:
-            # The server stops and cannot wait any longer.
-            await self._fail(stopping())
-        except Exception as error:
-            await self._fail(error)
-        finally:
-            self.telemetry.add("kneighbors_in_flight", -1.0)
-            self._record()
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id)]
-        await self._send(message)
-
-    def refused(self, error: BaseException) -> Refusal:
-        """Note an error, and return the answer to it."""
-        answer = refusal(error)
-        self.code = answer.code
-        self.telemetry.error(answer.code)
-        if answer.status == 500 and answer.code != "model-failed":
-            LOG.error("fault", exc_info=error, extra={"facts": {"id": self.id.decode()}})
-            if answer.code.startswith(("artifact-", "storage-")):
-                self.endpoint.fail(error)
-        return answer
-
-    async def _fail(self, error: BaseException) -> None:
-        # What Starlette's handlers answered has been noted there, and is raised again by it.
-        if self.status:
-            return
-        answer = self.refused(error)
-        await self.send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": answer.headers,
-            }
-        )
-        await self.send({"type": "http.response.body", "body": answer.body})
-
-    def _record(self) -> None:
-        seconds = time.perf_counter() - self.begin
-        if self.has_left:
-            self.telemetry.add("kneighbors_disconnects_total")
-        elif self.status:
-            self.telemetry.request(self.route, self.status, seconds)
-        trace_id = None if self.tracing is None else self.tracing.request(self)
-        if not LOG.isEnabledFor(20):
-            return
-        facts = {
-            "method": self.scope["method"],
-            "path": self.scope["path"],
-            "status": self.status,
-            "ms": round(seconds * 1e3, 2),
-            "id": self.id.decode(),
-        }
-        if self.code is not None:
-            facts["code"] = self.code
-        if trace_id is not None:
-            facts["trace_id"] = trace_id
-        LOG.info("request", extra={"facts": facts})
 
 
 def _refused(request: Request, error: Exception) -> Response:

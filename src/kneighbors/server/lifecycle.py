@@ -1,11 +1,13 @@
 """One worker's model: loaded and warmed in the background, and whether it may be asked.
 
 Until the first query has been answered, and after a failure, requests get 503. The reason of a
-failure goes to the log, not to clients: it may name paths.
+failure goes to the log, not to clients: it may name paths. What is served from a place is followed
+by what is published there later (`kneighbors.server.following`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from kneighbors.server.ahead import check_ahead
 from kneighbors.server.board import Slot, State
+from kneighbors.server.following import Following
+from kneighbors.server.kept import Kept
 from kneighbors.server.logs import LOG, failure_facts
 from kneighbors.server.refusals import HTTPRefused
 
@@ -31,16 +35,25 @@ class Endpoint:
         Opens the model; called once, in a thread of its own. None where requests load models.
     slot : Slot
         Where the state is kept, for this process and the others.
+    on_event : callable, optional
+        Told the names of the counters of what happens to generations; in the event loop's thread.
     """
 
-    def __init__(self, opener: Opener | None, slot: Slot) -> None:
+    def __init__(
+        self,
+        opener: Opener | None,
+        slot: Slot,
+        on_event: Callable[[str], None] = lambda name: None,
+    ) -> None:
         self._opener = opener
+        self._on_event = on_event
         self._thread: threading.Thread | None = None
         self._settled = threading.Event()
         self._ending = threading.Event()
+        self._no_check = threading.Event()  # of what is not served any more
         self.slot = slot
         self.facts: dict[str, str] = {}
-        self._hosted: Hosted | None = None
+        self._kept: Kept | None = None
         self._is_scripted = False
 
     def start(self) -> None:
@@ -55,6 +68,14 @@ class Endpoint:
                 target=self._load, args=(self._opener,), name="kneighbors-load", daemon=True
             )
             self._thread.start()
+            if isinstance(self._opener, Following):
+                loop = asyncio.get_running_loop()
+                threading.Thread(
+                    target=self._follow,
+                    args=(self._opener, loop),
+                    name="kneighbors-follow",
+                    daemon=True,
+                ).start()
 
     @property
     def is_settled(self) -> bool:
@@ -67,8 +88,8 @@ class Endpoint:
         return self._is_scripted
 
     @property
-    def hosted(self) -> Hosted:
-        """What answers requests.
+    def kept(self) -> Kept:
+        """What answers requests, to be held while it does.
 
         Raises
         ------
@@ -81,9 +102,19 @@ class Endpoint:
                 "Expected the path to say which model; there are several here.",
                 where="/models/{model_name}/invoke",
             )
-        if self._hosted is None:
+        if self._kept is None:
             raise _not_ready(self.slot.state)
-        return self._hosted
+        return self._kept
+
+    @property
+    def hosted(self) -> Hosted:
+        """What answers requests; refused as `kept` is."""
+        return self.kept.hosted
+
+    @property
+    def generation(self) -> bytes:
+        """Of what answers requests now, empty where that is not known."""
+        return b"" if self._kept is None else self._kept.generation
 
     def check_open(self) -> None:
         """Refuse unless the whole server is ready; constant time.
@@ -96,9 +127,18 @@ class Endpoint:
         if not self.slot.is_open:
             raise _not_ready(self.slot.state)
 
-    def fail(self, error: BaseException) -> None:
-        """Say that no answer of this worker can be relied on any more."""
-        if self._opener is not None and self.slot.state is State.READY:
+    def fail(self, error: BaseException, generation: bytes | None = None) -> None:
+        """Say that no answer of this worker can be relied on any more.
+
+        Parameters
+        ----------
+        error : BaseException
+        generation : bytes, optional
+            Of what is at fault: if another one answers by now, nothing is to be said.
+        """
+        if self._opener is None or generation not in (None, self.generation):
+            return
+        if self.slot.state is State.READY:
             self.slot.state = State.FAILED
             LOG.error("the artifact is at fault, so /ping says 503 from now on: %s", error)
 
@@ -106,6 +146,7 @@ class Endpoint:
         """Say that this worker is about to end; requests that it has are answered still."""
         self.slot.state = State.STOPPING
         self._ending.set()
+        self._no_check.set()
 
     def _load(self, opener: Opener) -> None:
         begin = time.perf_counter()
@@ -116,7 +157,7 @@ class Endpoint:
             self._failed(error)
         else:
             self._is_scripted = not hasattr(hosted, "find")
-            self._hosted = hosted
+            self._kept = Kept(hosted)
             self.facts = _facts(hosted)
             if self.slot.state is State.LOADING:
                 self.slot.state = State.READY
@@ -124,9 +165,35 @@ class Endpoint:
             LOG.info("ready", extra={"facts": took | self.facts})
             self._settled.set()
             _warm_items(hosted)
-            check_ahead(hosted, self._ending, self.fail)
+            generation = self.generation
+            check_ahead(hosted, self._no_check, lambda error: self.fail(error, generation))
         finally:
             self._settled.set()
+
+    def _follow(self, following: Following, loop: asyncio.AbstractEventLoop) -> None:
+        """Take what is published later, one after the other; in a thread of its own."""
+        self._settled.wait()
+
+        def take(hosted: Hosted) -> None:
+            loop.call_soon_threadsafe(self._swap, hosted)
+
+        def tell(name: str) -> None:
+            loop.call_soon_threadsafe(self._on_event, name)
+
+        following.follow(self._ending, take, tell)
+
+    def _swap(self, hosted: Hosted) -> None:
+        """Let another model answer from the next request on; between two requests."""
+        if self.slot.state is State.STOPPING:
+            return
+        before, self._kept = self._kept, Kept(hosted)
+        self._no_check.set()  # the new one has been checked
+        self.facts = _facts(hosted)
+        self.slot.state = State.READY
+        self._on_event("kneighbors_generation_swaps_total")
+        LOG.info("another generation is served", extra={"facts": self.facts})
+        if before is not None:
+            before.leave()
 
     def _failed(self, error: BaseException) -> None:
         facts = failure_facts(error)

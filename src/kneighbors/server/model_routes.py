@@ -100,6 +100,7 @@ async def invoke_model(request: Request) -> Response:
     """Answer a request by one of the models."""
     service = service_of(request)
     loaded = await _models(service).model(_name(request))
+    request.scope["exchange"].generation = loaded.generation
     return await invoke(request, service, loaded.hosted, loaded)
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kneighbors.errors import ArtifactError
+from kneighbors.server.aside import in_child
 from kneighbors.server.settings import Settings
 
 if TYPE_CHECKING:
     from kneighbors.sagemaker.hosting import Hosted
+    from kneighbors.server.following import Following
     from kneighbors.server.lifecycle import Opener
 
 
@@ -42,6 +44,8 @@ def opener_of(
     model : str, optional
         In place of that of the settings.
     """
+    if model is None and is_place(settings):
+        return _following(settings, unpack_to)
 
     def open_model() -> Hosted:
         path = Path(model or settings.model)
@@ -59,18 +63,44 @@ def opener_of(
                 room=unpack_to,
                 require_signature=settings.require_signature or None,
             )
-        from kneighbors.sagemaker.model import Model
-
         if unpack_to is not None and not path.is_dir():
             path = _unpacked_once(path, unpack_to, settings.require_signature or None)
-        return Model.open(
-            path,
-            limits=settings.limits,
-            default_n_neighbors=default,
-            require_signature=settings.require_signature or None,
-        )
+        return _opened(path, settings)
 
     return open_model
+
+
+def _opened(path: Path, settings: Settings) -> Hosted:
+    from kneighbors.sagemaker.model import Model
+
+    return Model.open(
+        path,
+        limits=settings.limits,
+        default_n_neighbors=settings.n_neighbors or None,
+        require_signature=settings.require_signature or None,
+    )
+
+
+def _following(settings: Settings, room: Path | None) -> Following:
+    from kneighbors.server.following import Following
+
+    return Following(
+        settings.model,
+        room or Path(tempfile.mkdtemp(prefix="kneighbors-serve-")),
+        lambda path: _opened(path, settings),
+        settings.follow_seconds,
+        settings.cache_dir,
+    )
+
+
+def is_place(settings: Settings) -> bool:
+    """Tell whether what is served is a place, whose pointer is to be followed.
+
+    What is on S3 can be nothing else. Of a directory one file is looked for.
+    """
+    if settings.multi_model == "true":
+        return False
+    return settings.model.startswith("s3://") or Path(settings.model, "CURRENT").is_file()
 
 
 def check_model(settings: Settings, environ: Mapping[str, str] | None = None) -> None:
@@ -81,6 +111,9 @@ def check_model(settings: Settings, environ: Mapping[str, str] | None = None) ->
     StorageError, ArtifactError
         As `kneighbors.artifact.open_artifact` raises them.
     """
+    if is_place(settings):
+        _check_place(settings)
+        return
     from kneighbors.artifact.directory import Directory
     from kneighbors.artifact.keys import trusted
     from kneighbors.artifact.opened import Opened
@@ -108,6 +141,24 @@ def check_model(settings: Settings, environ: Mapping[str, str] | None = None) ->
         )
 
 
+def _check_place(settings: Settings) -> None:
+    """Refuse a place that cannot be read, or whose pointer is no good."""
+    from kneighbors.artifact.keys import trusted
+
+    trusted(settings.require_signature or None)
+    if settings.model.startswith("s3://"):
+        # The library for S3 has threads, and a process that is to fork must have none.
+        in_child(lambda: _read_pointer(settings.model))
+    else:
+        _read_pointer(settings.model)
+
+
+def _read_pointer(place: str) -> None:
+    from kneighbors.generations import current
+
+    current(place)
+
+
 def has_code(settings: Settings, environ: Mapping[str, str] | None) -> bool:
     """Tell whether a container may have a script to run, and so need no artifact."""
     if environ is None:
@@ -123,7 +174,7 @@ def room_for(settings: Settings, environ: Mapping[str, str] | None = None) -> It
     It is also for what else the workers share in files: code that was fetched, and which of
     several models are loaded.
     """
-    is_many = settings.multi_model == "true"
+    is_many = settings.multi_model == "true" or is_place(settings)
     if Path(settings.model).is_dir() and not is_many and not has_code(settings, environ):
         yield None
         return

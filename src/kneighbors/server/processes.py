@@ -27,7 +27,7 @@ from kneighbors.server.serving import GracefulServer
 from kneighbors.server.settings import Settings
 
 if TYPE_CHECKING:
-    from kneighbors.server.app import ASGIApp
+    from kneighbors.server.exchange import ASGIApp
 
 AppMaker = Callable[[Settings, Slot], "ASGIApp"]
 

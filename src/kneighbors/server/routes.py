@@ -26,7 +26,9 @@ async def ping(request: Request) -> Response:
 async def invocations(request: Request) -> Response:
     """Answer a request for neighbours, or whatever else is hosted."""
     service = service_of(request)
-    return await invoke(request, service, service.endpoint.hosted)
+    kept = service.endpoint.kept
+    request.scope["exchange"].generation = kept.generation
+    return await invoke(request, service, kept.hosted, kept)
 
 
 async def execution_parameters(request: Request) -> Response:

@@ -23,7 +23,7 @@ from kneighbors.server.telemetry import Telemetry
 from kneighbors.server.tls import watched_context
 
 if TYPE_CHECKING:
-    from kneighbors.server.app import ASGIApp
+    from kneighbors.server.exchange import ASGIApp
 
 _POLL_S = 0.01
 _CANCELLED_S = 1.0  # what is cancelled at the deadline gets this long to say so

@@ -54,7 +54,9 @@ class Settings(Defences):
     """
 
     model: str = setting(
-        "/opt/ml/model", "The artifact: a directory or a .tar.gz.", variable="KNEIGHBORS_MODEL"
+        "/opt/ml/model",
+        "The artifact: a directory or a .tar.gz; or a place to which artifacts are published.",
+        variable="KNEIGHBORS_MODEL",
     )
     multi_model: str = setting(
         "false",
@@ -123,6 +125,19 @@ class Settings(Defences):
         "",
         "File of public keys, of which one must have signed what is served.",
         variable="KNEIGHBORS_REQUIRE_SIGNATURE",
+    )
+    follow_seconds: float = setting(
+        2.0,
+        "How often to look whether something newer was published, where a place is served.",
+        variable="KNEIGHBORS_FOLLOW_SECONDS",
+        unit="s",
+        least=0.05,
+        most=3600,
+    )
+    cache_dir: str = setting(
+        "",
+        "Directory for copies of what is served from S3; by default one that goes with the server.",
+        variable="KNEIGHBORS_CACHE_DIR",
     )
     max_body_bytes: int = setting(
         6 * MIB,
