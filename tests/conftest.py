@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fuzz import profiles
+
 if TYPE_CHECKING:
     from support.local_plane import PlaneProcess
+
+profiles.load()
 
 # A shell starts background jobs with SIGINT ignored, and programs hand that on to theirs: a test
 # that interrupts a program would then wait for something that cannot happen.

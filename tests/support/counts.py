@@ -42,14 +42,3 @@ class Counts:
         if folder:
             with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
                 file.write(json.dumps(asdict(self)) + "\n")
-
-    def check(self) -> None:
-        """Record the counts; whatever went wrong is a failure.
-
-        Raises
-        ------
-        AssertionError
-        """
-        self.record()
-        faults = (self.wrong, self.status_5xx, self.tracebacks, self.hangs)
-        assert faults == (0, 0, 0, 0), self

@@ -142,7 +142,7 @@ def decode(
 
     Notes
     -----
-    Memory is at most 96 times the body in JSON and JSON lines, which likes of one number each
+    Memory is at most 128 times the body in JSON and JSON lines, which likes without a number
     need; 20 times in CSV, and 4 times in ``application/x-npy``. Lists of numbers need ten times the
     body, float32 and float64 in ``application/x-npy`` next to nothing.
     """
