@@ -5,7 +5,7 @@ from __future__ import annotations
 from kneighbors.artifact.directory import Directory, OpenFile, wrong_length
 from kneighbors.artifact.keys import PublicKeys
 from kneighbors.artifact.manifest import MAX_MANIFEST_BYTES, Manifest, Part, too_large
-from kneighbors.artifact.names import MANIFEST
+from kneighbors.artifact.names import MANIFEST, SHARDS
 from kneighbors.artifact.npy import Header
 from kneighbors.artifact.signature import read_signature
 from kneighbors.errors import ArtifactError, StorageError
@@ -74,6 +74,13 @@ def read_manifest(directory: Directory) -> bytes:
     try:
         file = directory.open(MANIFEST)
     except FileNotFoundError:
+        if directory.identity_of(SHARDS) is not None:
+            raise ArtifactError(
+                "shards-unsupported",
+                f"Expected an artifact in one piece, got one in shards ({SHARDS}).",
+                where=str(directory.path),
+                hint="Give a single shard, or train without --shards.",
+            ) from None
         raise ArtifactError(
             "artifact-unknown",
             f"Expected an artifact, got a directory without {MANIFEST}.",

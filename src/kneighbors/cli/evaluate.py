@@ -60,7 +60,7 @@ def command(path: str, as_json: bool, trade_off: bool, **options: Any) -> None:
     With --interactions its recommendations are compared with what people went
     on to choose, and with recommending what is popular, or anything.
     """
-    from kneighbors.artifact import open_artifact
+    from kneighbors.shards import open_saved
 
     if options["queries"] is not None and options["sample"] is not None:
         raise click.UsageError("Expected either --queries or --sample, got both.")
@@ -73,7 +73,7 @@ def command(path: str, as_json: bool, trade_off: bool, **options: Any) -> None:
     if given:
         _with_interactions(path, given, as_json=as_json, **options)
         return
-    with open_artifact(path) as artifact:
+    with open_saved(path) as artifact:
         asked = _asked(artifact, **options)
         settings = _trade_off(artifact, asked) if trade_off else None
         found = _index_recall(artifact, asked)

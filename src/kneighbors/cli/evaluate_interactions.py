@@ -89,7 +89,7 @@ def evaluate_with_interactions(
     as_json: bool,
 ) -> None:
     """Evaluate the recommendations of an artifact, and show what came of it."""
-    from kneighbors.artifact import open_artifact
+    from kneighbors.shards import open_saved
     from kneighbors.evaluate import Columns, evaluate_interactions
     from kneighbors.evaluate.interaction_columns import time_of
     from kneighbors.evaluate.recommendations import DEFAULT_N_NEIGHBORS
@@ -103,7 +103,7 @@ def evaluate_with_interactions(
         for name, value in given.items()
         if name.endswith("_column")
     }
-    with open_artifact(path) as artifact, progress_bars(wanted=True) as progress:
+    with open_saved(path) as artifact, progress_bars(wanted=True) as progress:
         found = evaluate_interactions(
             Recommender.of(artifact),
             given["interactions"],

@@ -50,9 +50,9 @@ def command(path: str, verify: bool, as_json: bool) -> None:
     reports = _verified(path) if verify else None
     faulty = [report for report in reports or () if not report.is_whole]
     if not faulty:
-        from kneighbors.artifact import open_artifact
+        from kneighbors.shards import open_saved
 
-        with open_artifact(path) as artifact:
+        with open_saved(path) as artifact:
             document |= describe(artifact)
     if reports is not None:
         document["verified"] = not faulty
@@ -86,7 +86,7 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         "dtype": manifest.dtype,
         "id_type": manifest.id_type,
         "bytes": manifest.total_bytes,
-        "parts": fields["parts"],
+        "parts": {name: part.fields() for name, part in manifest.parts.items()},
         "plan": fields["plan"],
         "items": _items_of(artifact),
         "source": fields["source"],
@@ -110,10 +110,10 @@ def _items_of(artifact: Artifact) -> list[dict[str, Any]]:
 
 
 def _verified(path: str) -> list[PartReport]:
-    from kneighbors.artifact import verify
+    from kneighbors.shards import verify_saved
 
     with progress_bars(wanted=True) as progress:
-        return verify(path, progress=progress)
+        return verify_saved(path, progress=progress)
 
 
 def _show_faults(path: str, faulty: Sequence[PartReport]) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kneighbors.cli.console import progress_bars, remark, write_json, write_line
+
+if TYPE_CHECKING:
+    from kneighbors.sagemaker.report import Report
+    from kneighbors.sagemaker.sharding import ShardedReport
 
 _EPILOG = """\b
 Examples:
   kneighbors train --train wines.parquet --id-column wine_id --model-dir M
   kneighbors train --train s3://bucket/train/ --metric euclidean \\
       --model-dir M --output-data-dir O
+  kneighbors train --train vectors.npy --shards 8 --model-dir M
 
 Options may be written with underscores, as SageMaker passes hyperparameters
 (--n_neighbors 10). What is not given comes from SM_HPS, SM_CHANNEL_TRAIN,
@@ -113,9 +118,23 @@ def _dashes(token: str) -> str:
     metavar="DIR",
     help="Directory of what an interrupted run leaves, for the next one to go on from.",
 )
+@click.option(
+    "--shards", "n_shards", type=int, metavar="N", help="Make an artifact of so many shards."
+)
+@click.option("--rows-per-shard", type=int, metavar="N", help="Or of shards of so many rows each.")
+@click.option(
+    "--shard", "number", type=int, metavar="N", help="Make a shard again that is missing, from 0."
+)
 @click.option("--no-progress", is_flag=True, help="No bars and no stages on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
-def command(as_json: bool, no_progress: bool, **options: Any) -> None:
+def command(
+    as_json: bool,
+    no_progress: bool,
+    n_shards: int | None,
+    rows_per_shard: int | None,
+    number: int | None,
+    **options: Any,
+) -> None:
     """Fit a corpus, save the artifact and print one metric a line.
 
     The corpus is .npy, .npz, .csv, .parquet or .arrow, or a directory of such
@@ -126,8 +145,27 @@ def command(as_json: bool, no_progress: bool, **options: Any) -> None:
 
     options["lists"] = options["lists"] or None
     settings = TrainingSettings.resolve(options, os.environ)
+    if sum(one is not None for one in (n_shards, rows_per_shard, number)) > 1:
+        raise click.UsageError("Expected one of --shards, --rows-per-shard and --shard.")
+    if number is not None:
+        from kneighbors.sagemaker.sharding import rebuild_shard
+
+        path = rebuild_shard(settings, number)
+        if as_json:
+            write_json({"shard": str(path)})
+        else:
+            write_line(f"shard={path};")
+        return
     with progress_bars(wanted=not no_progress, lines=not as_json) as progress:
-        report = train_host(settings, progress, remark)
+        report: Report | ShardedReport | None
+        if n_shards is not None or rows_per_shard is not None:
+            from kneighbors.sagemaker.sharding import train_sharded
+
+            report = train_sharded(
+                settings, progress, remark, n_shards=n_shards, rows_per_shard=rows_per_shard
+            )
+        else:
+            report = train_host(settings, progress, remark)
     if report is None:
         return
     if as_json:

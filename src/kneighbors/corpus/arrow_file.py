@@ -51,7 +51,9 @@ def read_parquet(file: File, wanted: Wanted, sink: Sink) -> None:
         pa.OSFile(os.fsencode(file.path)) as data,
         parquet.ParquetFile(data, page_checksum_verification=True, **options) as opened,
     ):
-        n_rows, schema = opened.metadata.num_rows, opened.schema_arrow
+        schema = opened.schema_arrow
+        first, stop = file.rows or (0, opened.metadata.num_rows)
+        n_rows = stop - first
         if n_rows == 0:
             _pass_over(file, sink)
             return
@@ -59,12 +61,22 @@ def read_parquet(file: File, wanted: Wanted, sink: Sink) -> None:
         roles = _roles(schema, _sample(opened, schema), wanted, file)
         sink.begin(file, schema.names, roles)
         if roles.vector is None:
-            _add_dimensions(opened, roles, file, sink)
+            _add_dimensions(opened, roles, (first, stop), file, sink)
         else:
-            _add_vectors(_batches(opened, [roles.vector]), roles, n_rows, file, sink)
-        for batch in _batches(opened, roles.others):
+            vectors = _batches(opened, [roles.vector], first, stop)
+            _add_vectors(vectors, roles, n_rows, file, sink)
+        for batch in _batches(opened, roles.others, first, stop):
             sink.batches.append(_table(batch))
     sink.end()
+
+
+def rows_of_parquet(file: File) -> int:
+    """Return how many rows a Parquet file announces; errors as of `read_parquet`."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with _refusing_damage(file, "Parquet"), pa.OSFile(os.fsencode(file.path)) as data:
+        return int(parquet.read_metadata(data).num_rows)
 
 
 def read_arrow(file: File, wanted: Wanted, sink: Sink) -> None:
@@ -170,17 +182,32 @@ def _copied(batch: pa.RecordBatch) -> pa.Table:
     return pa.ipc.open_stream(sink.getvalue()).read_all()
 
 
-def _batches(opened: Any, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of some columns of a Parquet file."""
+def _batches(opened: Any, names: Sequence[str], first: int, stop: int) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of rows of a Parquet file; row groups without any are not read."""
     if not names:
         return
-    done = 0
-    for batch in opened.iter_batches(_BATCH_ROWS, columns=list(names)):
-        # A name may also be the beginning of others.
-        yield batch.select(list(names))
-        done += batch.num_rows
-    if done != opened.metadata.num_rows:
-        raise ValueError(f"{opened.metadata.num_rows} rows are announced, {done} are there.")
+    groups, row = _groups_with(opened.metadata, first, stop)
+    for batch in opened.iter_batches(_BATCH_ROWS, columns=list(names), row_groups=groups):
+        start, end = max(first - row, 0), min(stop - row, batch.num_rows)
+        if start < end:
+            # A name may also be the beginning of others.
+            yield batch.select(list(names)).slice(start, end - start)
+        row += batch.num_rows
+    if row < stop:
+        raise ValueError(f"{stop} rows are announced, {row} are there.")
+
+
+def _groups_with(metadata: Any, first: int, stop: int) -> tuple[list[int], int]:
+    """Return the row groups that hold some rows, and the row that the first of them begins with."""
+    groups: list[int] = []
+    begin, row = 0, 0
+    for group in range(metadata.num_row_groups):
+        end = row + metadata.row_group(group).num_rows
+        if row < stop and first < end:
+            begin = begin if groups else row
+            groups.append(group)
+        row = end
+    return groups, begin
 
 
 def _sample(opened: Any, schema: pa.Schema) -> pa.RecordBatch | None:
@@ -205,15 +232,17 @@ def _add_vectors(
             sink.advance(file.size_bytes * sink.row // n_rows)
 
 
-def _add_dimensions(opened: Any, roles: Roles, file: File, sink: Sink) -> None:
+def _add_dimensions(
+    opened: Any, roles: Roles, rows: tuple[int, int], file: File, sink: Sink
+) -> None:
     """Add dimensions of one column each, a few at a time: each holds a page in memory."""
     types = numpy_types(opened.schema_arrow, roles.dimensions, file.shown)
-    n_rows, n_columns = opened.metadata.num_rows, len(roles.dimensions)
-    view = sink.room(n_rows, n_columns, np.result_type(*set(types)))
+    n_columns = len(roles.dimensions)
+    view = sink.room(rows[1] - rows[0], n_columns, np.result_type(*set(types)))
     for first in range(0, n_columns, _COLUMNS_AT_ONCE):
         names = roles.dimensions[first : first + _COLUMNS_AT_ONCE]
         start = 0
-        for batch in _batches(opened, names):
+        for batch in _batches(opened, names, *rows):
             vectors = vectors_of(batch, Roles(None, names, ()), None, file.shown, start)
             stop = start + batch.num_rows
             sink.fill(view[start:stop, first : first + len(names)], vectors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from mmap import mmap
 from typing import Any
 
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from kneighbors.errors import ArrayRefused, CorpusRefused
 from kneighbors.search.rows import FloatArray
+from kneighbors.storage import translated
 
 _BLOCK_BYTES = 8 << 20
 
@@ -134,6 +137,32 @@ class Matrix:
             f"({n_bytes:,} bytes); this machine has less.",
             hint="Save the corpus as one .npy file, which is read where it lies.",
         )
+
+
+class SpooledMatrix(Matrix):
+    """Rows in files without names, so that there may be more of them than memory.
+
+    Parameters
+    ----------
+    dtype : dtype, optional
+        As of `Matrix`.
+    """
+
+    def _block(self, rows: int, dtype: np.dtype[Any]) -> FloatArray:
+        expected, self._expected = self._expected, 0
+        row_bytes = max(1, self.n_features or 0) * dtype.itemsize
+        return self._new(max(rows, expected, _BLOCK_BYTES // row_bytes), dtype)
+
+    def _new(self, rows: int, dtype: np.dtype[Any]) -> FloatArray:
+        shape = (rows, self.n_features or 0)
+        size = rows * shape[1] * dtype.itemsize
+        if not size:
+            return np.empty(shape, dtype)
+        folder = tempfile.gettempdir()
+        with translated(folder), tempfile.TemporaryFile(prefix="kneighbors-") as file:
+            # Room on the disk now: a map that finds none later ends the process.
+            os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype, "r+", 0, shape)
 
 
 def write(view: FloatArray, batch: NDArray[Any], where: str, first_row: int = 0) -> None:

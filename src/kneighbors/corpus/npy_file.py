@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -29,6 +30,9 @@ def read_npy(file: File, wanted: Wanted, sink: Sink) -> None:
     with translated(file.shown), file.path.open("rb") as data:
         header = _checked(data, file)
         sink.begin(file)
+        if file.rows is not None:
+            header = _of_rows(header, file.rows, file.shown)
+            data.seek(header.start)
         copy_matrix(data, header, file.shown, sink)
     sink.end()
 
@@ -54,6 +58,12 @@ def map_npy(file: File, dtype: np.dtype[np.floating] | None) -> FloatArray | Non
         return np.memmap(data, header.dtype, "r", header.start, header.shape)
 
 
+def rows_of_npy(file: File) -> int:
+    """Return how many rows a ``.npy`` file has; errors as of `read_npy`."""
+    with translated(file.shown), file.path.open("rb") as data:
+        return _checked(data, file).shape[0]
+
+
 def copy_matrix(data: BinaryIO, header: Header, where: str, sink: Sink) -> None:
     """Copy a matrix that begins where `data` stands into `sink`, a few megabytes at a time."""
     n_rows, n_columns = header.shape
@@ -68,6 +78,21 @@ def copy_matrix(data: BinaryIO, header: Header, where: str, sink: Sink) -> None:
         _fill(data, part.data.cast("B"), where)
         sink.fill(target[start : start + step], part)
         sink.advance(header.start + start * length * header.dtype.itemsize)
+
+
+def _of_rows(header: Header, rows: tuple[int, int], where: str) -> Header:
+    """Return the header of a file that would have these rows alone."""
+    if header.is_fortran:
+        raise CorpusRefused(
+            "corpus-order",
+            "Expected rows one after another (C order), got columns: none can be read alone.",
+            where=where,
+            hint="Save it with numpy.save(path, numpy.ascontiguousarray(X)).",
+        )
+    first, stop = rows
+    width = header.shape[1]
+    start = header.start + first * width * header.dtype.itemsize
+    return replace(header, start=start, shape=(stop - first, width))
 
 
 def refuse_column_names(wanted: Wanted, where: str) -> None:

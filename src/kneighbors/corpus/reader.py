@@ -13,6 +13,7 @@ from kneighbors.corpus.arrow_file import read_arrow, read_parquet
 from kneighbors.corpus.corpus import Corpus
 from kneighbors.corpus.csv_file import read_csv
 from kneighbors.corpus.labels import labels_of
+from kneighbors.corpus.matrix import SpooledMatrix
 from kneighbors.corpus.npy_file import map_npy, read_npy, refuse_column_names
 from kneighbors.corpus.npz_file import read_npz
 from kneighbors.corpus.roles import Wanted
@@ -40,6 +41,7 @@ def read_corpus(
     id_column: str | None = None,
     columns: Sequence[str] | str | None = None,
     dtype: str | None = None,
+    spooled: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
     r"""Read the vectors of a file or of all files of a directory, and what is written of them.
@@ -61,6 +63,9 @@ def read_corpus(
     dtype : {"float32", "float64"}, optional
         What the numbers become. If not given, what loses nothing: float32 stays, numbers in text
         and integers of more than 16 bits become float64.
+    spooled : bool, default=False
+        Put the vectors into a file without a name, in the directory for temporary files, rather
+        than into memory.
     progress : callable, optional
         Called as ``progress(stage, done, total)`` in bytes of the files; the stages are
         ``"downloading"``, for S3, and ``"reading"``.
@@ -113,7 +118,7 @@ def read_corpus(
             mapped = _mapped(file, wanted, kept, report)
         if mapped is not None:
             return mapped
-    sink = Sink(kept, report, total)
+    sink = Sink(kept, report, total, SpooledMatrix(kept) if spooled else None)
     described = []
     before = 0
     for source in sources:

@@ -34,12 +34,16 @@ class File:
         Its length.
     is_compressed : bool
         Whether gzip is around it.
+    rows : tuple of (int, int), optional
+        The first row that is wanted, and the one after the last; all rows by default. Of
+        ``.npy`` and Parquet only.
     """
 
     path: Path
     shown: str
     size_bytes: int
     is_compressed: bool = False
+    rows: tuple[int, int] | None = None
 
 
 class Sink:
@@ -53,10 +57,18 @@ class Sink:
         Called as ``progress("reading", done, total)`` in bytes of the files.
     total_bytes : int
         Their lengths, all together.
+    matrix : Matrix, optional
+        What the rows are written into; by default one in memory.
     """
 
-    def __init__(self, dtype: np.dtype[Any] | None, progress: Progress, total_bytes: int) -> None:
-        self.matrix = Matrix(dtype)
+    def __init__(
+        self,
+        dtype: np.dtype[Any] | None,
+        progress: Progress,
+        total_bytes: int,
+        matrix: Matrix | None = None,
+    ) -> None:
+        self.matrix = matrix or Matrix(dtype)
         self.batches: list[pa.Table] = []
         self.rows_of_files: list[int] = []
         self._progress = progress

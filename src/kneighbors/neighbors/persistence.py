@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kneighbors.artifact import open_artifact
+from kneighbors.shards import open_saved
 from kneighbors.neighbors.nearest import NearestNeighbors
 
 
@@ -40,7 +40,7 @@ def load(
     StorageError
         Where there is nothing at `path`, or it may not be read.
     """
-    artifact = open_artifact(Path(path), require_signature=require_signature, mapped=mapped)
+    artifact = open_saved(Path(path), require_signature=require_signature, mapped=mapped)
     source = artifact.manifest.source
     defaults = {name: source[name] for name in ("n_neighbors", "radius") if source.get(name)}
     if not artifact.index.is_exact:

@@ -100,9 +100,9 @@ class Recommender:
         ArtifactError, StorageError
             As `kneighbors.artifact.open_artifact` raises them.
         """
-        from kneighbors.artifact import open_artifact
+        from kneighbors.shards import open_saved
 
-        return cls.of(open_artifact(path), encoder=encoder)
+        return cls.of(open_saved(path), encoder=encoder)
 
     @classmethod
     def of(cls, artifact: Artifact, *, encoder: Encoder | None = None) -> Recommender:

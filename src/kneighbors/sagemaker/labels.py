@@ -38,7 +38,9 @@ def check_label_options(settings: TrainingSettings) -> None:
         )
 
 
-def catalog_of(settings: TrainingSettings, corpus: Corpus) -> Catalog:
+def catalog_of(
+    settings: TrainingSettings, corpus: Corpus, rows: slice | None = None, n_samples: int = 0
+) -> Catalog:
     """Return the catalogue of a corpus that was read with the settings.
 
     Parameters
@@ -47,6 +49,10 @@ def catalog_of(settings: TrainingSettings, corpus: Corpus) -> Catalog:
         `ids`, `id_column`, `columns` and `items` are used.
     corpus : Corpus
         Its own ids and columns are used where no file replaces them; columns of both are joined.
+    rows : slice, optional
+        Which rows of the whole these are; files of ids and attributes have all `n_samples`.
+    n_samples : int
+        How many rows there are, if `rows` are some of them.
 
     Raises
     ------
@@ -55,15 +61,31 @@ def catalog_of(settings: TrainingSettings, corpus: Corpus) -> Catalog:
     StorageError
         If a file cannot be opened.
     """
-    ids = corpus.ids if settings.ids is None else read_ids(settings.ids)
+    ids = corpus.ids
+    if settings.ids is not None:
+        ids = _part(read_ids(settings.ids), rows, n_samples, settings.ids)
     table = _chosen(corpus.items, settings.columns)
     if settings.items is not None:
-        table = _joined(table, table_from(settings.items), settings.items)
+        added = _part(table_from(settings.items), rows, n_samples, settings.items)
+        table = _joined(table, added, settings.items)
     if ids is None and settings.id_column is not None:
         if table is None or settings.id_column not in table.column_names:
             raise unknown_column(settings.id_column, [] if table is None else table.column_names)
         ids = settings.id_column
     return Catalog.from_data(corpus.X.shape[0], ids, table)
+
+
+def _part(labels: Any, rows: slice | None, n_samples: int, path: str) -> Any:
+    """Return the labels of some rows; all, if there are no others."""
+    if rows is None:
+        return labels
+    if len(labels) != n_samples:
+        raise ItemsRefused(
+            "items-count",
+            f"Expected {n_samples} rows, one for each vector, got {len(labels)}.",
+            where=path,
+        )
+    return labels[rows]
 
 
 def _chosen(table: pa.Table | None, columns: tuple[str, ...] | None) -> pa.Table | None:

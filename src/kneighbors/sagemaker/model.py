@@ -119,9 +119,9 @@ class Model:
         ArtifactError, StorageError
             As `kneighbors.artifact.open_artifact` raises them.
         """
-        from kneighbors.artifact import open_artifact
+        from kneighbors.shards import open_saved
 
-        artifact = open_artifact(path, require_signature=require_signature)
+        artifact = open_saved(path, require_signature=require_signature)
         if default_n_neighbors is None:
             recorded: Any = (artifact.manifest.source or {}).get("n_neighbors")
             usable = type(recorded) is int and recorded >= 1

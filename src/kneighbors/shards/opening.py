@@ -68,7 +68,13 @@ class ShardedArtifact(Artifact):
         self._executor.close()
 
 
-def open_saved(path: str | os.PathLike[str], *, threads: int = 1) -> Artifact:
+def open_saved(
+    path: str | os.PathLike[str],
+    *,
+    threads: int = 1,
+    require_signature: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Artifact:
     """Open what is at a path: an artifact, an archive of one, or an artifact in shards.
 
     Parameters
@@ -77,6 +83,10 @@ def open_saved(path: str | os.PathLike[str], *, threads: int = 1) -> Artifact:
         A directory or a ``.tar.gz``.
     threads : int, default=1
         Shards that are searched at the same time.
+    require_signature : str or path, optional
+        File of public keys; shards have no signatures and are refused with one.
+    options
+        As of `kneighbors.artifact.open_artifact`.
 
     Raises
     ------
@@ -84,9 +94,15 @@ def open_saved(path: str | os.PathLike[str], *, threads: int = 1) -> Artifact:
         As `open_sharded`, or `kneighbors.artifact.open_artifact`.
     """
     source = resolved(path)
-    if is_sharded(source):
-        return open_sharded(source, threads=threads)
-    return open_artifact(path)
+    if not is_sharded(source):
+        return open_artifact(path, require_signature=require_signature, **options)
+    if require_signature is not None:
+        raise ArtifactError(
+            "shards-unsupported",
+            "Expected a signature, got an artifact in shards, which have none.",
+            where=str(source),
+        )
+    return open_sharded(source, threads=threads, **options)
 
 
 def is_sharded(path: Path) -> bool:
@@ -95,7 +111,11 @@ def is_sharded(path: Path) -> bool:
 
 
 def open_sharded(
-    path: str | os.PathLike[str], *, threads: int = 1, executor: Executor | None = None
+    path: str | os.PathLike[str],
+    *,
+    threads: int = 1,
+    executor: Executor | None = None,
+    **options: Any,
 ) -> ShardedArtifact:
     """Open an artifact in shards.
 
@@ -108,6 +128,8 @@ def open_sharded(
     executor : Executor, optional
         Where they are searched instead; the shards are opened here as well, for ids, attributes
         and single vectors.
+    options
+        As of `kneighbors.artifact.open_artifact`, for each shard.
 
     Returns
     -------
@@ -131,12 +153,12 @@ def open_sharded(
     for _ in range(_ATTEMPTS):
         manifest, seen = _read(source)
         try:
-            return _open(source, manifest, threads, executor)
+            return _open(source, manifest, threads, executor, options)
         except (ArtifactError, StorageError):
             # Of an artifact that is replaced, the old shards vanish one after the other.
             if _read(source)[1] == seen:
                 raise
-    return _open(source, _read(source)[0], threads, executor)
+    return _open(source, _read(source)[0], threads, executor, options)
 
 
 def read_manifest(path: Path) -> ShardsManifest:
@@ -164,12 +186,16 @@ def _read(path: Path) -> tuple[ShardsManifest, bytes]:
 
 
 def _open(
-    path: Path, manifest: ShardsManifest, threads: int, executor: Executor | None
+    path: Path,
+    manifest: ShardsManifest,
+    threads: int,
+    executor: Executor | None,
+    options: Mapping[str, Any],
 ) -> ShardedArtifact:
     with ExitStack() as stack:
         artifacts = []
         for entry in manifest.shards:
-            artifact = open_shard(path / entry.folder, entry, manifest)
+            artifact = open_shard(path / entry.folder, entry, manifest, **options)
             artifacts.append(stack.enter_context(artifact))
         _demand_alike(artifacts)
         chosen = LocalExecutor(artifacts, threads) if executor is None else executor
@@ -178,7 +204,7 @@ def _open(
     return opened
 
 
-def open_shard(path: Path, entry: ShardEntry, manifest: ShardsManifest) -> Artifact:
+def open_shard(path: Path, entry: ShardEntry, manifest: ShardsManifest, **options: Any) -> Artifact:
     """Open one shard, if it is the one that ``shards.json`` means.
 
     Parameters
@@ -187,6 +213,8 @@ def open_shard(path: Path, entry: ShardEntry, manifest: ShardsManifest) -> Artif
         Its directory, wherever it is.
     entry : ShardEntry
     manifest : ShardsManifest
+    options
+        As of `kneighbors.artifact.open_artifact`.
 
     Raises
     ------
@@ -200,7 +228,7 @@ def open_shard(path: Path, entry: ShardEntry, manifest: ShardsManifest) -> Artif
             where=str(path),
             hint="Restore it, or build it again with kneighbors train --shard.",
         )
-    artifact = open_artifact(path)
+    artifact = open_artifact(path, **options)
     found = artifact.manifest
     place = place_of(found, str(path))
     if place["generation"] != manifest.generation:
