@@ -73,8 +73,10 @@ class Pointer:
         except ArtifactError as error:
             raise _invalid(error.message, where) from error
         _refuse_newer(fields, where)
-        if set(fields) != _KEYS or fields["format_version"] != FORMAT_VERSION:
+        if set(fields) != _KEYS:
             raise _invalid("its keys are others", where)
+        if (fields["format"], fields["format_version"]) != (FORMAT, FORMAT_VERSION):
+            raise _invalid("its format is another", where)
         generation, sha256, moved = (
             fields[key] for key in ("generation", "manifest_sha256", "moved")
         )

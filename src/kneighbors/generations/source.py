@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from kneighbors.artifact import unpack
 from kneighbors.artifact.directory import Directory, OpenFile
 from kneighbors.artifact.opened import Opened
 from kneighbors.artifact.publishing import resolved
 from kneighbors.search.progress import Progress
+from kneighbors.storage.temporary import temporary_folder
 
 _READ_AT_ONCE = 1 << 22
 
@@ -31,8 +30,8 @@ def opened_source(path: str | os.PathLike[str], progress: Progress) -> Iterator[
     if source.is_dir():
         yield Opened(Directory(source))
         return
-    with tempfile.TemporaryDirectory(prefix="kneighbors-publish-") as folder:
-        unpacked = Path(folder) / "artifact"
+    with temporary_folder() as folder:
+        unpacked = folder / "artifact"
         unpack(source, unpacked, progress=progress)
         yield Opened(Directory(unpacked))
 
