@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import Empty, Full, Queue
 
 from kneighbors.server.logs import LOG
@@ -38,6 +39,7 @@ class SpareTime:
         self._queue: Queue[Work] = Queue(queued)
         self._rest = rest
         self._steps: Iterator[None] | None = None
+        self._is_steps_turn = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -51,7 +53,7 @@ class SpareTime:
         return True
 
     def take_up(self, steps: Iterator[None]) -> None:
-        """Take one step after another while there is nothing else.
+        """Take one step after another, in turn with other work.
 
         What was taken up before is dropped.
         """
@@ -77,11 +79,13 @@ class SpareTime:
             self._stop.wait(self._rest * (time.perf_counter() - begin))
 
     def _next(self) -> Work:
+        """Return a piece of work, and every other time a step if there are any."""
         steps = self._steps
-        try:
-            return self._queue.get(block=steps is None)
-        except Empty:
-            return lambda: self._step(steps)
+        self._is_steps_turn = steps is not None and not self._is_steps_turn
+        if not self._is_steps_turn:
+            with suppress(Empty):
+                return self._queue.get(block=steps is None)
+        return lambda: self._step(steps)
 
     def _step(self, steps: Iterator[None] | None) -> None:
         if steps is not None and next(steps, self) is self and self._steps is steps:
