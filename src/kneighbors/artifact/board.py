@@ -1,7 +1,8 @@
 """Who holds which copy of an artifact in memory: a list that a family of processes shares.
 
-It is a little file in memory that all have inherited (see `kneighbors.artifact.memfile`). A copy is found by way of ``/proc``, in the
-process that holds it; what is found there says itself whether it is what was looked for.
+It is a little file in memory that all have inherited (see `kneighbors.artifact.memfile`). A copy is
+found by way of ``/proc``, in the process that holds it; what is found there says itself whether it
+is what was looked for.
 """
 
 from __future__ import annotations

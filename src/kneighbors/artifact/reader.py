@@ -39,9 +39,6 @@ _USED_ROLES = frozenset(
     {"vectors", "checksums", "index", "ids", "items", "lookup", "vocabulary", "lists"}
 )
 
-#: Vectors of so many bytes are copied into memory even if queries read few of them.
-_SMALL = 1 << 23
-
 
 class Artifact:
     """An opened artifact.
@@ -168,11 +165,12 @@ def open_artifact(
         Public keys, or their file, of which one must have signed the artifact: checked before
         anything of it is believed. Needs the extra ``signing``.
     mapped : bool, optional
-        Whether the files are mapped, which they are by default but in a server. A mapped file that somebody cuts short ends the process, and
-        one that is written to changes answers. With False nothing is mapped: the resident parts
-        are copied into memory, and vectors are read where they are wanted and checked again when
-        their file has changed. Where the copy would take more than half of the memory, or the
-        system is not Linux, the files are mapped all the same; `Artifact.is_mapped` tells.
+        Whether the files are mapped, which they are by default but in a server. A mapped file that
+        somebody cuts short ends the process, and one that is written to changes answers. With False
+        nothing is mapped: the resident parts are copied into memory, and vectors are read where
+        they are wanted and checked again when their file has changed. Where the copy would take
+        more than half of the memory, or the system is not Linux, the files are mapped all the same;
+        `Artifact.is_mapped` tells.
 
     Returns
     -------
@@ -197,7 +195,9 @@ def open_artifact(
     source = resolved(path)
     keys = trusted(require_signature)
     mapped = maps() if mapped is None else mapped
-    if source.is_dir():
+    with translated(source):
+        is_directory = source.is_dir()
+    if is_directory:
         return _open_directory(source, keys, mapped=mapped)
     import tempfile
 
@@ -209,7 +209,8 @@ def open_artifact(
         unpack(source, unpack_to, require_signature=keys)
         return _open_directory(resolved(unpack_to), keys, mapped=mapped)
     # `weakref.finalize` of the temporary directory would warn; the artifact owns it instead.
-    holder = tempfile.TemporaryDirectory(prefix="kneighbors-", ignore_cleanup_errors=True)
+    with translated(tempfile.gettempdir()):
+        holder = tempfile.TemporaryDirectory(prefix="kneighbors-", ignore_cleanup_errors=True)
     try:
         folder = Path(holder.name) / "artifact"
         unpack(source, folder, require_signature=keys)
@@ -260,6 +261,7 @@ def _artifact(opened: Opened, *, mapped: bool) -> Artifact:
         manifest.block_bytes,
         mapped=mapped,
         copy=None if mapped else _growing(manifest, header, vectors.bytes),
+        copies_ahead=_reads_all(manifest),
     )
     index = _index(rows, manifest, arrays["index"], str(opened.path))
     read_table = None
@@ -293,11 +295,15 @@ def _array(part: Part, data: memoryview, where: str) -> NDArray[Any]:
 
 def _growing(manifest: Manifest, header: Header, length: int) -> GrowingCopy | None:
     """Return a copy of the vectors for queries that read all of them, if memory allows it."""
-    plan = manifest.plan.get("exact", manifest.plan)
-    is_sliced = isinstance(plan, dict) and "product" in (plan.get("engine"), plan.get("fallback"))
-    if not (is_sliced or length <= _SMALL) or length > available_memory() // 2:
+    if manifest.total_bytes > available_memory() // 2:
         return None
     return GrowingCopy(manifest.digest, header, length, manifest.block_bytes)
+
+
+def _reads_all(manifest: Manifest) -> bool:
+    """Tell whether queries read all vectors, one after the other."""
+    plan = manifest.plan.get("exact", manifest.plan)
+    return isinstance(plan, dict) and plan.get("engine") == "product"
 
 
 def _size(files: Mapping[str, OpenFile]) -> int:

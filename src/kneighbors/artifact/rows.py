@@ -59,8 +59,10 @@ class CheckedRows:
     mapped : bool, default True
         Whether the file is mapped.
     copy : GrowingCopy, optional
-        Where each block is copied to when it is checked, and read from afterwards. Without it and
-        without a map, everything is read from the file.
+        Where slices are copied to when they are first asked for. Without it and without a map,
+        everything is read from the file.
+    copies_ahead : bool, default False
+        Whether `check` copies as well, since slices will be asked for.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class CheckedRows:
         *,
         mapped: bool = True,
         copy: GrowingCopy | None = None,
+        copies_ahead: bool = False,
     ) -> None:
         self._file = file
         self._offset = header.offset
@@ -93,11 +96,8 @@ class CheckedRows:
         self._checksums = checksums
         self._block_bytes = block_bytes
         self._copy = copy
-        self._array: FloatArray | None = None
-        if copy is not None:
-            self._array = copy.array
-        elif mapped:
-            self._array = file.map_array(header)
+        self._copies_ahead = copies_ahead
+        self._mapped: FloatArray | None = file.map_array(header) if mapped else None
         self._marks = _Marks(file.state(), len(checksums))
         # The shape and the dtype are answers as well.
         self._check_block(0, self._marks)
@@ -125,6 +125,8 @@ class CheckedRows:
         rows = np.asarray(rows, dtype=np.int64)
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self._shape[0]:
             raise IndexError(f"Expected rows from 0 to {self._shape[0] - 1}.")
+        if self._copy is not None and self._copy.is_whole:
+            return np.asarray(self._copy.array[rows])
         for _ in range(_ATTEMPTS):
             marks = self._marks
             if not marks.all_checked:
@@ -140,26 +142,31 @@ class CheckedRows:
         They are a view of the map or of the copy, where there is one.
         """
         start, stop, _ = slice(start, stop).indices(self._shape[0])
+        if self._copy is not None:
+            self._copy_range(start, stop, self._copy)
+            return self._copy.array[start:stop]
         for _ in range(_ATTEMPTS):
             marks = self._marks
             if not marks.all_checked:
                 self._check_range(start, stop, marks)
-            found = (
-                self._read_slice(start, stop) if self._array is None else self._array[start:stop]
-            )
+            mapped = self._mapped
+            found = self._read_slice(start, stop) if mapped is None else mapped[start:stop]
             if not self._has_changed(marks):
                 return found
         raise self._restless()
 
     def check(self, start: int, stop: int) -> None:
-        """Check every block that rows ``start`` to ``stop`` touch, without reading them twice."""
+        """Check every block that rows ``start`` to ``stop`` touch, at the cost of reading them."""
         start, stop, _ = slice(start, stop).indices(self._shape[0])
+        if self._copy is not None and self._copies_ahead:
+            self._copy_range(start, stop, self._copy)
+            return
+        self._has_changed(self._marks)
         self._check_range(start, stop, self._marks)
 
     def _gathered(self, rows: RowArray) -> FloatArray:
-        many = len(rows) * _MAPPED_AROUND >= self._file.bytes
-        if self._array is not None and (many or self._copy is not None):
-            return np.asarray(self._array[rows])
+        if self._mapped is not None and len(rows) * _MAPPED_AROUND >= self._file.bytes:
+            return np.asarray(self._mapped[rows])
         offsets = (self._offset + rows * self._row_bytes).tolist()
         data = self._file.read_each(offsets, self._row_bytes)
         # A bytearray, because rows are copies and a copy may be written to.
@@ -170,10 +177,17 @@ class CheckedRows:
         self._file.read_into(self._offset + start * self._row_bytes, out)
         return out
 
+    def _copy_range(self, start: int, stop: int, copy: GrowingCopy) -> None:
+        for block in copy.missing(*self._blocks_of(start, stop)):
+            marks = self._marks
+            data = self._read_block(block)
+            # What was found right is not hashed again, if the file is still what it was then.
+            if not marks.checked[block] or self._has_changed(marks):
+                self._compare(block, data)
+            copy.put(block, data)
+
     def _has_changed(self, marks: _Marks) -> bool:
         """Tell whether the file is another than the marks are about; then forget them."""
-        if self._copy is not None:
-            return False
         state = self._file.state()
         if state == marks.state:
             return False
@@ -184,11 +198,14 @@ class CheckedRows:
     def _restless(self) -> Exception:
         return damaged(self._file.where, 0, self._file.bytes, "somebody is writing to the file")
 
-    def _check_range(self, start: int, stop: int, marks: _Marks) -> None:
-        if start >= stop:
-            return
+    def _blocks_of(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the first and the last block of some rows; of none, no block."""
         first = (self._offset + start * self._row_bytes) // self._block_bytes
         last = (self._offset + stop * self._row_bytes - 1) // self._block_bytes
+        return first, last if start < stop else first - 1
+
+    def _check_range(self, start: int, stop: int, marks: _Marks) -> None:
+        first, last = self._blocks_of(start, stop)
         (missing,) = np.nonzero(~marks.checked[first : last + 1])
         self._check_blocks(missing + first, marks)
 
@@ -211,13 +228,16 @@ class CheckedRows:
             marks.all_checked = True
 
     def _check_block(self, block: int, marks: _Marks) -> None:
-        if self._copy is None or not self._copy.has(block):
-            start = block * self._block_bytes
-            stop = min(start + self._block_bytes, self._file.bytes)
-            # Read, not mapped: a checked block need not become memory of this process.
-            data = self._file.read(start, stop - start)
-            if sha256(data).digest() != bytes(self._checksums[block]):
-                raise damaged(self._file.where, start, stop, "the checksum of the block differs")
-            if self._copy is not None:
-                self._copy.put(block, data)
+        # Read, not mapped: a checked block need not become memory of this process.
+        self._compare(block, self._read_block(block))
         marks.checked[block] = True
+
+    def _read_block(self, block: int) -> bytes:
+        start = block * self._block_bytes
+        return self._file.read(start, min(self._block_bytes, self._file.bytes - start))
+
+    def _compare(self, block: int, data: bytes) -> None:
+        if sha256(data).digest() != bytes(self._checksums[block]):
+            start = block * self._block_bytes
+            what = "the checksum of the block differs"
+            raise damaged(self._file.where, start, start + len(data), what)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kneighbors.artifact.directory import Directory
-from kneighbors.artifact.keys import PublicKeys, name_of, new_key, read_private_key
+from kneighbors.artifact.keys import PUBLIC, PublicKeys, name_of, new_key, read_private_key
 from kneighbors.artifact.manifest import Manifest
 from kneighbors.artifact.names import SIGNATURE
 from kneighbors.artifact.opened import read_manifest
@@ -29,7 +29,7 @@ from kneighbors.storage.local import writing_whole
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["PublicKeys", "new_key", "read_private_key", "sign", "verify"]
+__all__ = ["PUBLIC", "PublicKeys", "new_key", "read_private_key", "sign", "verify"]
 
 
 def sign(

@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate": "Measure how good the answers are: against exact search, or what people chose.",
     "explore": "Open a page to explore an artifact in: search, neighbours, filters, a map.",
     "inspect": "Show what an artifact holds, and check every byte.",
+    "sign": "Say by a key who made an artifact, or check it.",
     "publish": "Copy an artifact into a place, as the generation that counts from now on.",
     "rollback": "Let an earlier generation of a place count again.",
     "generations": "List what was published to a place, and check it.",

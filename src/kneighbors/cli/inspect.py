@@ -37,8 +37,11 @@ _EXAMPLES = 3
 @click.command(name="inspect", epilog=_EPILOG)
 @click.argument("path", metavar="M")
 @click.option("--verify", is_flag=True, help="Read and check every byte.")
+@click.option(
+    "--require-signature", metavar="KEYFILE", help="Public keys, of which one must have signed it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(path: str, verify: bool, as_json: bool) -> None:
+def command(path: str, verify: bool, require_signature: str | None, as_json: bool) -> None:
     """Show what an artifact holds: a directory or a .tar.gz.
 
     Of a place, to which artifacts are published, it is the current generation.
@@ -52,8 +55,10 @@ def command(path: str, verify: bool, as_json: bool) -> None:
     if not faulty:
         from kneighbors.shards import open_saved
 
-        with open_saved(path) as artifact:
+        with open_saved(path, require_signature=require_signature) as artifact:
             document |= describe(artifact)
+            if artifact.signed_by is not None:
+                document["signed_by"] = artifact.signed_by
     if reports is not None:
         document["verified"] = not faulty
         document["faults"] = [
@@ -213,6 +218,8 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, Any]]:
         if isinstance(file, dict)
     ]
     facts.append(("digest", document["digest"]))
+    if "signed_by" in document:
+        facts.append(("signed by", document["signed_by"]))
     if "verified" in document:
         facts.append(("verified", "every byte is what was saved"))
     return facts

@@ -71,6 +71,9 @@ Exit codes: 0 answered; 1 the query, the artifact or the service is at fault;
     metavar="TEXT",
     help="What a server with tokens wants; KNEIGHBORS_TOKEN hides it from others.",
 )
+@click.option(
+    "--require-signature", metavar="KEYFILE", help="Public keys, of which one must have signed M."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     target: str,
@@ -83,6 +86,7 @@ def command(
     terms: tuple[str, ...],
     token: str | None,
     as_json: bool,
+    require_signature: str | None,
     **parameters: Any,
 ) -> None:
     """Find the nearest neighbours of vectors, rows or ids, or what is liked.
@@ -117,13 +121,18 @@ def command(
             f"{' and '.join(given) or 'none'}."
         )
     is_url = target.lower().startswith(("http://", "https://"))
+    if is_url and require_signature:
+        raise click.UsageError("A server is told itself to --require-signature.")
     if is_url and rows:
         raise click.UsageError("A server knows ids, not rows: use --id.")
     taste = Taste(like, dislike, terms) if like + dislike + terms else None
     question = Question.of(
         source=source, rows=rows, ids=ids, vector=vector, taste=taste, **parameters
     )
-    predictions = ask_server(target, question, token) if is_url else ask_artifact(target, question)
+    if is_url:
+        predictions = ask_server(target, question, token)
+    else:
+        predictions = ask_artifact(target, question, require_signature)
     if tables:
         _show(question, predictions)
     else:

@@ -147,7 +147,9 @@ class Question:
         return json.dumps(document).encode()
 
 
-def ask_artifact(path: str, question: Question) -> Predictions:
+def ask_artifact(
+    path: str, question: Question, require_signature: str | None = None
+) -> Predictions:
     """Answer a question from an artifact, in this process.
 
     Parameters
@@ -155,6 +157,8 @@ def ask_artifact(path: str, question: Question) -> Predictions:
     path : str
         A directory or a ``.tar.gz``, or a place.
     question : Question
+    require_signature : str, optional
+        File of public keys, of which one must have signed it.
 
     Raises
     ------
@@ -164,7 +168,12 @@ def ask_artifact(path: str, question: Question) -> Predictions:
     from kneighbors.generations.loading import opened
     from kneighbors.sagemaker.model import Model
 
-    model = opened(path, lambda found: Model.open(os.fspath(found), limits=LOCAL_LIMITS))
+    model = opened(
+        path,
+        lambda found: Model.open(
+            os.fspath(found), limits=LOCAL_LIMITS, require_signature=require_signature
+        ),
+    )
     catalog = model.catalog
     if question.items is None:
         question = replace(question, items=catalog.has_items)

@@ -61,7 +61,9 @@ def located(path: AnyPath, cache_dir: AnyPath | None = None) -> AnyPath:
     return opened(path, lambda found: found, cache_dir)
 
 
-def load(path: AnyPath) -> NearestNeighbors:
+def load(
+    path: AnyPath, *, require_signature: AnyPath | None = None, mapped: bool | None = None
+) -> NearestNeighbors:
     """Open an artifact, or the current generation of a place, as a fitted estimator.
 
     Parameters
@@ -69,20 +71,28 @@ def load(path: AnyPath) -> NearestNeighbors:
     path : str or path
         Directory or ``.tar.gz`` that `NearestNeighbors.save` or ``kneighbors train`` made; or a
         place, a directory or ``s3://bucket/prefix``, to which ``kneighbors publish`` published.
+    require_signature : str or path, optional
+        File of public keys, of which one must have signed it (``kneighbors sign``).
+    mapped : bool, optional
+        False copies what is mapped by default into memory, so that nothing which happens to the
+        files changes an answer or ends the process; see `kneighbors.artifact.open_artifact`.
 
     Returns
     -------
     NearestNeighbors
-        Fitted; its vectors stay on disk, memory-mapped, and each is checked when first touched. It
+        Fitted; its vectors stay on disk, and each is checked when first touched. It
         stays what it is when something newer is published.
 
     Raises
     ------
     ArtifactError
-        Where anything is damaged, missing or of a newer format.
+        Where anything is damaged, missing or of a newer format, or not signed by such a key.
     StorageError
         Where there is nothing at `path`, or it may not be read.
     """
     from kneighbors.neighbors import load as load_artifact
 
-    return opened(path, lambda found: load_artifact(os.fspath(found)))
+    def load_found(found: AnyPath) -> NearestNeighbors:
+        return load_artifact(os.fspath(found), require_signature=require_signature, mapped=mapped)
+
+    return opened(path, load_found)
