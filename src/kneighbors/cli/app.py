@@ -31,6 +31,7 @@ COMMANDS = {
     "serve": "Serve an artifact over HTTP, as SageMaker asks for it.",
     "query": "Ask an artifact or a server for nearest neighbours.",
     "evaluate": "Measure how good the answers are: against exact search, or what people chose.",
+    "join": "Find the neighbours of every row of a file, or of a corpus among themselves.",
     "explore": "Open a page to explore an artifact in: search, neighbours, filters, a map.",
     "inspect": "Show what an artifact holds, and check every byte.",
     "sign": "Say by a key who made an artifact, or check it.",

@@ -104,6 +104,7 @@ def _drawn() -> Iterator[Progress]:
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
+        TimeRemainingColumn,
     )
     from rich.progress import Progress as Bars
 
@@ -112,6 +113,7 @@ def _drawn() -> Iterator[Progress]:
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
     with Bars(*columns, console=console) as bars:

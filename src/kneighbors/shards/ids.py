@@ -38,18 +38,23 @@ class JoinedIds:
     def rows_of(self, ids: Sequence[Any]) -> RowArray:
         """Return the row of each id; O(len(ids)) in each shard that is looked into."""
         wanted = self._checked(ids)
-        rows = np.full(len(wanted), -1, np.int64)
-        for part, start in zip(self._parts, self._starts.tolist(), strict=True):
-            (missing,) = np.nonzero(rows < 0)
-            if not missing.size:
-                break
-            found = part.find([wanted[place] for place in missing.tolist()])
-            rows[missing] = np.where(found < 0, -1, found + start)
+        rows = self.find(wanted)
         (wrong,) = np.nonzero(rows < 0)
         if wrong.size:
             value = wanted[int(wrong[0])]
             near = dict.fromkeys(chain.from_iterable(part.near(value) for part in self._parts[:2]))
             raise unknown_id(value, wrong.tolist(), list(near)[:3])
+        return rows
+
+    def find(self, ids: Sequence[Any]) -> RowArray:
+        """Return the row of each id, or -1."""
+        rows = np.full(len(ids), -1, np.int64)
+        for part, start in zip(self._parts, self._starts.tolist(), strict=True):
+            (missing,) = np.nonzero(rows < 0)
+            if not missing.size:
+                break
+            found = part.find([ids[place] for place in missing.tolist()])
+            rows[missing] = np.where(found < 0, -1, found + start)
         return rows
 
     def _checked(self, ids: Sequence[Any]) -> list[Any]:

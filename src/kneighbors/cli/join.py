@@ -1,0 +1,239 @@
+"""``kneighbors join``: the neighbours of every row of a file, or of a corpus among themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kneighbors.cli.console import progress_bars, remark, write_json, write_line
+from kneighbors.errors import ParameterRefused
+
+if TYPE_CHECKING:
+    from kneighbors.join import Estimate, JoinSettings
+    from kneighbors.search.progress import Progress
+
+_EPILOG = """\b
+Examples:
+  kneighbors join queries.parquet --model M --output neighbours -k 20
+  kneighbors join --model M --output neighbours --filter '{"price": {"lt": 30}}'
+  kneighbors join --model M --output neighbours --dry-run
+  kneighbors join --model M --output neighbours --resume
+
+The answers are Parquet files in a directory, whole or not there, and a list of
+them with checksums, _SUCCESS.json, that is written last. A run that was ended
+in any way goes on with --resume.
+
+\b
+Exit codes: 0 done; 1 the queries, the artifact or the output is at fault;
+2 wrong usage; 130 interrupted; 143 terminated.
+"""
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]?)i?b?", re.IGNORECASE)
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+#: Seconds between two lines in a log.
+_EVERY = 10.0
+
+
+@click.command(name="join", epilog=_EPILOG)
+@click.argument("queries", metavar="[QUERIES]", required=False)
+@click.option("--model", required=True, metavar="M", help="Artifact, sharded or not.")
+@click.option("--output", required=True, metavar="OUT", help="A new directory, or s3://...")
+@click.option("-k", "--n-neighbors", type=int, metavar="N", help="Neighbours of each query.")
+@click.option("--radius", type=float, metavar="R", help="Largest distance of a neighbour.")
+@click.option("--filter", metavar="JSON", help="What the attributes have to be.")
+@click.option(
+    "--exclude-self/--include-self",
+    default=None,
+    help="Leave a query out of its own neighbours: by its row without QUERIES, where that is so "
+    "unless said otherwise; by its id with them.",
+)
+@click.option("--exclude-id", "exclude_ids", multiple=True, metavar="ID", help="Leave out an id.")
+@click.option("--include-id", "include_ids", multiple=True, metavar="ID", help="Allow only ids.")
+@click.option("--vector-column", metavar="NAME", help="Column of the queries' vectors.")
+@click.option(
+    "--vector-columns", metavar="NAMES", help="Columns of one dimension each, or their beginning."
+)
+@click.option("--id-column", metavar="NAME", help="Column of the queries' ids.")
+@click.option("--rows-per-part", type=int, metavar="N", help="Queries of a file; 16,384.")
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    help="Memory that may be taken, such as 2GiB; the system holds the process to it.",
+)
+@click.option(
+    "--threads", type=int, default=1, metavar="N", help="Shards searched at a time; 1 by default."
+)
+@click.option("--resume", is_flag=True, help="Go on with a run that was ended.")
+@click.option("--overwrite", is_flag=True, help="Remove what an earlier join wrote there.")
+@click.option("--dry-run", is_flag=True, help="Say what it will take, and write nothing.")
+@click.option("--no-progress", is_flag=True, help="No bar and no lines on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    queries: str | None,
+    model: str,
+    output: str,
+    memory_limit: str | None,
+    threads: int,
+    resume: bool,
+    overwrite: bool,
+    dry_run: bool,
+    no_progress: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Find the nearest neighbours of every row, and write them to Parquet.
+
+    QUERIES is .npy, .npz, .csv, .parquet or .arrow, or a directory of such
+    files, here or on S3. Without it every row of the corpus is a query.
+    """
+    from kneighbors.join import estimate, join
+    from kneighbors.shards import open_saved
+
+    limit = None if memory_limit is None else _bytes_of(memory_limit)
+    with _held_to(limit), open_saved(model, threads=threads) as artifact:
+        settings = _settings(asked, limit, artifact.catalog.id_type)
+        if dry_run:
+            found = estimate(queries, artifact, settings)
+            if as_json:
+                write_json(found.to_dict())
+            else:
+                _show(found)
+            return
+        with _progress(wanted=not no_progress) as progress:
+            report = join(
+                queries,
+                artifact,
+                output,
+                settings,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+                say=remark,
+            )
+    if as_json:
+        write_json(report.to_dict())
+        return
+    write_line(
+        f"{report.queries:,} queries answered in {report.parts:,} parts ({report.parts_kept:,} of "
+        f"them before), {report.bytes:,} bytes, {report.seconds:.1f} s: {report.output}"
+    )
+
+
+def _settings(asked: dict[str, Any], limit: int | None, id_type: str) -> JoinSettings:
+    from kneighbors.join import JoinSettings
+    from kneighbors.sagemaker.option_values import prefix_or_names_of
+
+    columns = asked.pop("vector_columns")
+    if columns is not None:
+        columns = prefix_or_names_of("vector_columns", columns)
+    text = asked.pop("filter")
+    ids = {
+        name: tuple(_typed(one, id_type) for one in asked.pop(name))
+        for name in ("exclude_ids", "include_ids")
+    }
+    return JoinSettings(
+        **asked,
+        columns=columns,
+        filter=None if text is None else _json(text),
+        exclude_ids=ids["exclude_ids"],
+        include_ids=ids["include_ids"] or None,
+        memory_bytes=limit,
+    )
+
+
+def _typed(text: str, id_type: str) -> str | int:
+    return int(text) if id_type != "string" and _INTEGER.fullmatch(text) else text
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ParameterRefused(
+            "parameter-type",
+            f"Expected --filter to be JSON, got {text[:60]!r}.",
+            hint="""Write it as '{"price": {"lt": 30}}'.""",
+        ) from error
+
+
+def _bytes_of(text: str) -> int:
+    """Return a size in bytes.
+
+    Examples
+    --------
+    >>> _bytes_of("1.5GiB"), _bytes_of("300 MB"), _bytes_of("4096")
+    (1610612736, 314572800, 4096)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise ParameterRefused(
+            "parameter-type", f"Expected a size such as 2GiB, got {text[:40]!r}.", where="memory"
+        )
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+@contextmanager
+def _held_to(limit: int | None) -> Iterator[None]:
+    """Let the system refuse this process more memory than a limit; mapped files do not count.
+
+    Raises
+    ------
+    ParameterRefused
+        With code ``join-memory`` where the limit was too small.
+    """
+    if limit is None:
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
+    try:
+        yield
+    except MemoryError as error:
+        raise ParameterRefused(
+            "join-memory",
+            f"Expected {limit:,} bytes of memory to be enough, and they were not.",
+            where="--memory-limit",
+            hint="Allow more, or make the parts smaller with --rows-per-part; then --resume.",
+        ) from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@contextmanager
+def _progress(*, wanted: bool) -> Iterator[Progress]:
+    """Give a callback that draws a bar, or writes a line now and then where nobody watches."""
+    if not wanted or sys.stderr.isatty():
+        with progress_bars(wanted=wanted) as progress:
+            yield progress
+        return
+    began = time.monotonic()
+    told = began
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _EVERY and done < total:
+            told = now
+            left = (now - began) / done * (total - done)
+            remark(f"{stage}: {done:,} of {total:,} queries, about {left:,.0f} s left")
+
+    yield tell
+
+
+def _show(found: Estimate) -> None:
+    k = "all" if found.n_neighbors is None else f"{found.n_neighbors:,}"
+    write_line(f"queries     {found.queries:,}, {k} neighbours each")
+    write_line(f"corpus      {found.corpus_rows:,} rows")
+    write_line(f"parts       {found.parts:,} of {found.rows_per_part:,} queries")
+    write_line(f"time        about {found.seconds:,.0f} s, from {found.sampled:,} queries")
+    write_line(f"output      about {found.bytes:,} bytes")
