@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-faults soak test-slow test-lowest test-aws test-peers format docs bench web clean
+.PHONY: help demo test check lint types unit test-faults soak test-slow test-lowest test-aws test-s3 test-peers format docs bench web clean
 
 PYTHON ?=
 ARGS ?=
@@ -55,6 +55,12 @@ test-aws: ## Run our models and programs on AWS's own code, in environments of i
 	@$(environment) test
 	@PYTHON='$(PYTHON)' scripts/stacks
 	@$(step) pytest $(bin)/python -m pytest -n 2 --dist loadfile tests/aws $(ARGS)
+
+test-s3: ## Run what speaks S3 on Ceph's gateway, a real server (0.2 GB below .ceph)
+	@$(environment) test
+	@scripts/ceph
+	@KNEIGHBORS_S3_SERVER=ceph $(step) pytest $(bin)/python -m pytest -n 2 --dist loadfile \
+		tests/storage/test_s3.py tests/generations/test_s3.py tests/storage/test_real_s3.py tests/corpus/test_s3_corpus.py $(ARGS)
 
 test-peers: ## Hold the evaluation's figures against RecTools and ranx, in an environment of their own (0.7 GB)
 	@$(environment) test

@@ -8,7 +8,7 @@ import pytest
 
 from support.cli_artifacts import make_corpus
 from support.cli_run import Runner
-from support.storage_servers import aws_client, moto_server, use_endpoint
+from support.storage_servers import aws_client, s3_server, use_endpoint
 
 X = make_corpus()
 
@@ -79,7 +79,7 @@ def test_shards_that_differ_are_a_fault_of_the_data(
 def test_archives_may_lie_on_s3(
     cli: Runner, halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with moto_server() as url:
+    with s3_server() as url:
         use_endpoint(monkeypatch, url)
         client = aws_client(url)
         client.create_bucket(Bucket="models")

@@ -25,7 +25,7 @@ from support.cli_run import (
     run_process,
     start_process,
 )
-from support.storage_servers import aws_client, moto_server, use_endpoint
+from support.storage_servers import aws_client, s3_server, use_endpoint
 
 X = make_corpus()
 
@@ -226,7 +226,7 @@ def test_an_unknown_hyperparameter_is_refused_with_the_nearest(
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    with moto_server() as url:
+    with s3_server() as url:
         aws_client(url).create_bucket(Bucket="corpora")
         yield url
 

@@ -10,7 +10,7 @@ import pytest
 
 from kneighbors.artifact import save
 from support import artifact_making as making
-from support.storage_servers import aws_client, moto_server, use_endpoint
+from support.storage_servers import aws_client, s3_server, use_endpoint
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    with moto_server() as url:
+    with s3_server() as url:
         yield url
 
 

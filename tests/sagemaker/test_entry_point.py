@@ -17,7 +17,7 @@ import pytest
 from kneighbors.errors import BodyRefused
 from kneighbors.formats import JSON, NPY
 from kneighbors.sagemaker.model import Model
-from support.storage_servers import aws_client, moto_server, use_endpoint
+from support.storage_servers import aws_client, s3_server, use_endpoint
 from support.wire_bodies import npy_body
 from support.wire_model import corpus, expected
 
@@ -99,7 +99,7 @@ def test_an_argument_is_stronger_than_a_variable(data: Path, tmp_path: Path) -> 
 def test_the_corpus_may_lie_on_s3(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with moto_server() as url:
+    with s3_server() as url:
         use_endpoint(monkeypatch, url)
         client = aws_client(url)
         client.create_bucket(Bucket="corpus-of-a-script")

@@ -19,7 +19,7 @@ from kneighbors.sagemaker.hosting import Hosted, open_hosted
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.script import find_script
 from support.hosted_scripts import model_folder
-from support.storage_servers import aws_client, moto_server, use_endpoint
+from support.storage_servers import aws_client, s3_server, use_endpoint
 
 ROOT = Path(__file__).parents[2]
 OWN = ROOT / "src" / "kneighbors" / "sagemaker" / "entry_point" / "sklearn_nearest_neighbors.py"
@@ -199,7 +199,7 @@ def test_an_archive_on_s3_is_fetched_once_for_all_processes(
     def find() -> None:
         found.append(find_script(folder, {**environ, "SAGEMAKER_PROGRAM": "a.py"}, room))
 
-    with moto_server() as url:
+    with s3_server() as url:
         use_endpoint(monkeypatch, url)
         client = aws_client(url)
         client.create_bucket(Bucket="code-of-a-job")

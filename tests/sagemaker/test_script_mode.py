@@ -14,7 +14,7 @@ import pytest
 from kneighbors.sagemaker.job import Job
 from kneighbors.sagemaker.script_mode import _command
 from support.server_process import wait_for
-from support.storage_servers import aws_client, moto_server
+from support.storage_servers import aws_client, s3_server
 from support.training_jobs import JobTree, make_archive
 
 SHOW = """
@@ -169,7 +169,7 @@ def test_code_comes_from_a_directory_a_channel_and_what_is_there_already(tree: J
 
 def test_code_comes_from_s3(tree: JobTree) -> None:
     archive = tree.script(SHOW)
-    with moto_server() as url:
+    with s3_server() as url:
         client = aws_client(url)
         client.create_bucket(Bucket="code")
         client.upload_file(str(archive), "code", "job/source/sourcedir.tar.gz")

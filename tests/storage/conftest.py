@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from support.storage_servers import aws_client, moto_server, use_endpoint
+from support.storage_servers import aws_client, s3_server, use_endpoint
 
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    with moto_server() as url:
+    with s3_server() as url:
         yield url
 
 

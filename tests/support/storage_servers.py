@@ -1,14 +1,17 @@
-"""S3 on the loopback: moto's server, which behaves, and a scripted one, which does not."""
+"""S3 on the loopback: moto's server or Ceph's, which behave, and a scripted one, which does not."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -52,8 +55,19 @@ def use_endpoint(monkeypatch: pytest.MonkeyPatch, url: str, attempts: int = 2) -
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
-    """Run moto's server on a free port of the loopback; give its URL."""
+def s3_server() -> Iterator[str]:
+    """Run an S3 server on a free port of the loopback; give its URL.
+
+    It is moto's, or Ceph's gateway where the variable `KNEIGHBORS_S3_SERVER` says ``ceph``.
+    """
+    if os.environ.get("KNEIGHBORS_S3_SERVER") == "ceph":
+        from support.ceph import gateway, is_installed
+
+        if not is_installed():
+            pytest.skip("Ceph is not unpacked: scripts/ceph")
+        with tempfile.TemporaryDirectory(prefix="ceph-") as folder, gateway(Path(folder)) as url:
+            yield url
+        return
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
