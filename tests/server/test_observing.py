@@ -46,7 +46,7 @@ class Counted(Hold):
 def observed(share: float = 1.0) -> tuple[Observer, Telemetry]:
     slot = Board(1, NUMBERS).take()
     telemetry = Telemetry(slot)
-    observer = Observer(telemetry, Endpoint(None, slot), share)
+    observer = Observer(telemetry, Endpoint(None, slot), share, drift_every=1)
     observer._spare._rest = 0  # tests do not rest
     return observer, telemetry
 

@@ -61,7 +61,10 @@ class Bins:
 
     def _nearest(self, distances: list[float]) -> float | None:
         """Return the least distance to another row; None where there is only the row itself."""
-        return next((value for value in distances if value > self._same), None)
+        for value in distances:
+            if value > self._same:
+                return value
+        return None
 
 
 class Drift:
@@ -121,7 +124,7 @@ class Drift:
         bins = self._bins
         if bins is None or query.radius is not None or query.allowed is not None:
             return
-        bin_ = bins.place([float(value) for value in found.distances[0][:2]])
+        bin_ = bins.place(found.distances[0][:2].tolist())
         if bin_ is None:
             return
         place = self._seen % _WINDOW

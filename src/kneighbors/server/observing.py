@@ -28,6 +28,8 @@ class Observer:
         Which is told when the artifact turns out to be at fault.
     recheck_share : float
         Of approximate answers, searched for again exactly.
+    drift_every : int, default=4
+        Of so many requests, one is looked at for drift: all would cost more than they tell.
 
     Notes
     -----
@@ -35,7 +37,15 @@ class Observer:
     that a client sends makes a statistic useless.
     """
 
-    def __init__(self, telemetry: Telemetry, endpoint: Endpoint, recheck_share: float) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        endpoint: Endpoint,
+        recheck_share: float,
+        *,
+        drift_every: int = 4,
+    ) -> None:
+        self._drift_every = self._until_drift = drift_every
         self._spare = SpareTime()
         self._rechecks = Rechecks(telemetry, self._spare, recheck_share, endpoint.fail)
         self._drift = Drift(telemetry, self._spare, endpoint.fail)
@@ -63,8 +73,12 @@ class Observer:
             self._current = ref(model)
             self._rechecks.forget()
             self._drift.begin(model, hold)
-        self._drift.saw(query, found)
-        self._rechecks.saw(model, query, found, hold)
+        self._until_drift -= 1
+        if self._until_drift <= 0:
+            self._until_drift = self._drift_every
+            self._drift.saw(query, found)
+        if not model.index.is_exact:
+            self._rechecks.saw(model, query, found, hold)
 
     def stop(self) -> None:
         """End what is done in spare time."""
