@@ -26,7 +26,7 @@ from support.wire_model import IDS, ITEMS, corpus, expected
 pytestmark = pytest.mark.faults
 
 #: Requests to each operation, in a check; to that with bodies more.
-EXAMPLES, WITH_BODY = 10, 120
+EXAMPLES, WITH_BODY = 8, 60
 X = corpus()
 
 

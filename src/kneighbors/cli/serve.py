@@ -36,6 +36,8 @@ _SEEN = (
     "Hint: whoever may list this machine's processes sees a token on the command line. Give it in "
     "KNEIGHBORS_AUTH_TOKEN, or in a file by --auth-token-file."
 )
+#: Shorter names that some have as well.
+_SHORT = {"max_body_bytes": "--max-body"}
 #: What is off unless its option is there.
 _FLAGS = ("explorer",)
 
@@ -60,8 +62,11 @@ def _option(setting: Field[Any]) -> Callable[[Callable[..., Any]], Callable[...,
         )
     unit = f" {about['unit']}" if about["unit"] else ""
     default = f"; {setting.default}{unit}" if setting.default != "" else ""
+    names = [f"--{setting.name.replace('_', '-')}", setting.name]
+    if setting.name in _SHORT:
+        names.insert(1, _SHORT[setting.name])
     return click.option(
-        f"--{setting.name.replace('_', '-')}",
+        *names,
         type=click.Choice(about["one_of"]) if about["one_of"] else _KINDS[str(setting.type)],
         metavar=None if about["one_of"] else ("TEXT" if str(setting.type) == "str" else "N"),
         help=f"{about['help']} [{about['variable']}{default}]",

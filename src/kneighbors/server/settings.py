@@ -154,6 +154,27 @@ class Settings(Defences):
         least=1,
         most=10_000_000,
     )
+    max_neighbors: int = setting(
+        10_000,
+        "Neighbours of one query.",
+        variable="KNEIGHBORS_MAX_NEIGHBORS",
+        least=1,
+        most=1_000_000,
+    )
+    max_ids: int = setting(
+        10_000,
+        "Ids, likes or terms in one list of a request.",
+        variable="KNEIGHBORS_MAX_IDS",
+        least=1,
+        most=10_000_000,
+    )
+    max_items: int = setting(
+        100_000,
+        "Neighbours in one answer that come with their attributes.",
+        variable="KNEIGHBORS_MAX_ITEMS",
+        least=1,
+        most=10_000_000,
+    )
     stream_from: int = setting(
         10_000,
         "Neighbours in an answer from which on it is sent while it is computed; 0 never does.",
@@ -288,5 +309,8 @@ class Settings(Defences):
         return Limits(
             max_body_bytes=self.max_body_bytes,
             max_rows=self.max_rows,
+            max_neighbors=self.max_neighbors,
+            max_ids=self.max_ids,
+            max_items=self.max_items,
             max_answers=max(Limits().max_answers, _ANSWERS_A_ROW * self.max_rows),
         )
