@@ -77,7 +77,7 @@ class Observer:
         if self._until_drift <= 0:
             self._until_drift = self._drift_every
             self._drift.saw(query, found)
-        if not model.index.is_exact:
+        if not getattr(model.index, "is_exact", True):  # shards are searched exactly
             self._rechecks.saw(model, query, found, hold)
 
     def stop(self) -> None:
