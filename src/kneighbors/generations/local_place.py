@@ -56,7 +56,9 @@ class LocalPlace(Place):
 
     def ids(self) -> list[str]:
         """Return the generations that are complete, the oldest first."""
-        return in_order([one for one in self._names() if (self._folder / one / MANIFEST).is_file()])
+        names = self._names()
+        with translated(self._folder):
+            return in_order([one for one in names if (self._folder / one / MANIFEST).is_file()])
 
     def next_number(self) -> int:
         """Return a number above those of all generations."""

@@ -11,6 +11,7 @@ from kneighbors.artifact.directory import Directory, OpenFile
 from kneighbors.artifact.opened import Opened
 from kneighbors.artifact.publishing import resolved
 from kneighbors.search.progress import Progress
+from kneighbors.storage import translated
 from kneighbors.storage.temporary import temporary_folder
 
 _READ_AT_ONCE = 1 << 22
@@ -27,7 +28,9 @@ def opened_source(path: str | os.PathLike[str], progress: Progress) -> Iterator[
     progress : callable
     """
     source = resolved(path)
-    if source.is_dir():
+    with translated(source):
+        is_directory = source.is_dir()
+    if is_directory:
         yield Opened(Directory(source))
         return
     with temporary_folder() as folder:

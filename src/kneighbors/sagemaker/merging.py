@@ -10,7 +10,6 @@ same. The vectors are never all in memory; each block's checksum is compared as 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from kneighbors.sagemaker.training import MOST_FILES, check_targets
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage import Address, translated
+from kneighbors.storage.temporary import temporary_folder
 
 _HINT = "Train all hosts in one job, or with the same settings."
 
@@ -141,11 +141,7 @@ def _refuse_doubled(shards: Sequence[str]) -> None:
 
 def _open(shard: str, stack: ExitStack) -> list[_Found]:
     """Return the shards at an address, those of a directory in the order of their hosts."""
-    room = Path(
-        stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="kneighbors-", ignore_cleanup_errors=True)
-        )
-    )
+    room = stack.enter_context(temporary_folder())
     path = fetched(shard, room)
     with translated(path):
         is_directory = path.is_dir() or not path.exists()

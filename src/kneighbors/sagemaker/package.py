@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from kneighbors.sagemaker.packaged import (
 from kneighbors.sagemaker.source_tree import own_script, package_files, script_files
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage import translated
+from kneighbors.storage.temporary import temporary_folder
 
 __all__ = ["Packaged", "package"]
 
@@ -162,11 +162,8 @@ def as_directory(model: Path, progress: Progress = ignore) -> Iterator[tuple[Pat
         with open_artifact(model) as artifact:
             yield model, artifact.manifest
         return
-    with translated(tempfile.gettempdir()):
-        # What cannot be removed afterwards is no reason to fail.
-        holder = tempfile.TemporaryDirectory(prefix="kneighbors-", ignore_cleanup_errors=True)
-    with holder as folder:
-        directory = Path(folder) / "model"
+    with temporary_folder() as folder:
+        directory = folder / "model"
         yield directory, unpack(model, directory, progress=progress)
 
 

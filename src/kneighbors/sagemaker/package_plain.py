@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +16,7 @@ from kneighbors.errors import ParameterRefused
 from kneighbors.search.progress import Progress
 from kneighbors.search.rows import FloatArray
 from kneighbors.storage import translated
+from kneighbors.storage.temporary import temporary_folder
 
 _PICKLE, _FACTS = "model.joblib", "model.json"
 _DEFAULT_N_NEIGHBORS = 10
@@ -51,8 +51,8 @@ def pack_plain(
             where=str(directory),
             hint="Package it with --format kneighbors.",
         )
-    with translated(archive), tempfile.TemporaryDirectory(prefix="kneighbors-") as folder:
-        pickled = Path(folder) / _PICKLE
+    with translated(archive), temporary_folder() as folder:
+        pickled = folder / _PICKLE
         facts = _pickle(directory, pickled)
 
         def write(file: BinaryIO) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from threading import Lock
 
@@ -13,6 +12,7 @@ from kneighbors.sagemaker.made import Made
 from kneighbors.sagemaker.package import package
 from kneighbors.sagemaker.requests import uploads
 from kneighbors.search.progress import Progress
+from kneighbors.storage.temporary import temporary_folder
 
 _MISSING = ("404", "NoSuchBucket", "NotFound")
 
@@ -26,14 +26,14 @@ def upload_all(deployment: Deployment, aws: Aws, made: Made, progress: Progress)
         As of `package`, `ensure_bucket` and `upload`.
     """
     addresses: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="kneighbors-") as folder:
+    with temporary_folder() as folder:
         for variant, request in uploads(deployment):
             bucket, key = request.parameters["Bucket"], request.parameters["Key"]
             if not addresses:
                 ensure_bucket(aws, bucket, create=deployment.bucket is None)
             packaged = package(
                 variant.model,
-                Path(folder) / "model.tar.gz",
+                folder / "model.tar.gz",
                 front=deployment.front,
                 format=deployment.format,
                 entry_point=deployment.entry_point,
