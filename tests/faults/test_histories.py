@@ -130,7 +130,9 @@ class Histories(RuleBasedStateMachine):
         if not (self.place / "CURRENT").exists():
             assert self.counts is None
             assert died
-            # What is complete already may be pointed at by the next one.
+            # What is complete already waits for a pointer, its own or another one's.
+            for path in sorted(self.place.glob("generations/0*")):
+                self.kinds.setdefault(path.name, kind)
             return
         now = current(self.place)
         known = {one.id for one in history(self.place)}

@@ -7,7 +7,7 @@ import json
 import os
 import select
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +44,19 @@ def kind_of(artifact: Artifact) -> int:
     """
     query = np.zeros((1, FEATURES), np.float32)
     distances, rows = artifact.index.kneighbors(query, NEIGHBORS)
-    kinds = {int(distance // _APART) - 1 for distance in distances[0]}
-    kinds |= {int(str(one).partition("-")[0]) for one in artifact.catalog.ids_of(rows[0])}
+    return whole_kind(distances[0], artifact.catalog.ids_of(rows[0]))
+
+
+def whole_kind(distances: Iterable[float], ids: Iterable[object]) -> int:
+    """Return the kind that all of an answer is of.
+
+    Raises
+    ------
+    AssertionError
+        When it is made of several.
+    """
+    kinds = {int(distance // _APART) - 1 for distance in distances}
+    kinds |= {int(str(one).partition("-")[0]) for one in ids}
     assert len(kinds) == 1, f"one answer of the kinds {sorted(kinds)}"
     return kinds.pop()
 
