@@ -16,10 +16,12 @@ from typing import Any
 
 from kneighbors.server.board import Slot, State
 from kneighbors.server.logs import LOG
+from kneighbors.server.pressure import Pressure
 from kneighbors.server.watched import Watched
 
 _COURTESY_S = 0.01  # that another worker, with fewer connections, gets to take one
 _IMPATIENT_S = 0.02  # without courtesy, after the other has not used it: it is busy
+_AT_ONCE = 64  # connections that are taken in a round, where rounds are long
 _EXHAUSTED_S = 0.5  # after which to try again when there are no descriptors left
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _GOODBYE_S = 2.0  # for the other side to say that it has understood the end of TLS
@@ -43,6 +45,8 @@ class Acceptor:
         Seconds that a client gets to agree on it.
     most_handshakes : int
         Connections that may be about to; more are closed. They count as connections only then.
+    pressure : Pressure, optional
+        How late the loop is.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Acceptor:
         tls: Watched[ssl.SSLContext] | None = None,
         handshake_s: float = 10.0,
         most_handshakes: int = 1024,
+        pressure: Pressure | None = None,
     ) -> None:
         self._listener = listener
         self._make_protocol = make_protocol
@@ -60,6 +65,7 @@ class Acceptor:
         self._tls = tls
         self._handshake_s = handshake_s
         self._most_handshakes = most_handshakes
+        self._pressure = pressure
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._impatient_until = 0.0
@@ -91,12 +97,20 @@ class Acceptor:
         if is_ahead and self._loop.time() >= self._impatient_until:
             self._wait(_COURTESY_S, self._after_courtesy)
         else:
-            self._accept()
+            self._accept_some()
 
     def _after_courtesy(self) -> None:
         self._listen()
-        if self._accept():
+        if self._accept_some():
             self._impatient_until = self._loop.time() + _IMPATIENT_S
+
+    def _accept_some(self) -> bool:
+        """Take a connection, or more where rounds are long: a ping may be behind the others."""
+        most = _AT_ONCE if self._pressure is not None and self._pressure.is_late else 1
+        taken = 0
+        while taken < most and self._accept():
+            taken += 1
+        return taken > 0
 
     def _accept(self) -> bool:
         """Take one connection; return whether there was one."""

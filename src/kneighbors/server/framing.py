@@ -21,6 +21,8 @@ _FIELDS = re.compile(rb"(?:%b:[\t\x20-\x7e\x80-\xff]*\r\n)*" % _TOKEN)
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
 # An offer to go on in another protocol, which a server may ignore; the parser would not.
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
+_KEPT = re.compile(rb"\A[^\r]* HTTP/1\.1\r")
+_CONNECTION = re.compile(rb"\r\nconnection:", re.IGNORECASE)
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 
@@ -91,6 +93,8 @@ class Gate:
         self._begun, self._has_skipped = b"", False
         line = _LINE.match(text)
         if line is None or not _FIELDS.fullmatch(text, line.end(), end + 2):
+            raise malformed()
+        if line[1] == b"CONNECT":  # of a path; and what follows might be no HTTP
             raise malformed()
         head, rest = text[: end + 4], text[end + 4 :]
         self._judge(head, is_old=line[2] == b"0")
@@ -173,6 +177,16 @@ def _check_host(host: bytes | None, *, is_old: bool) -> None:
 def _refuse_decisive(name: bytes, expected: str) -> NoReturn:
     code = "host-invalid" if name == b"host" else "request-framing"
     raise HTTPRefused(code, f"Expected {name.decode().title()} {expected}.", where="the headers")
+
+
+def may_be_shed(head: Head) -> bool:
+    """Tell whether a request may be refused to gain time: queries may, pings may not."""
+    return head.method == b"POST" and not head.text.startswith(b"POST /ping")
+
+
+def is_kept_by(head: Head) -> bool:
+    """Tell whether a client leaves its connection open for certain."""
+    return _KEPT.search(head.text) is not None and _CONNECTION.search(head.text) is None
 
 
 def malformed() -> HTTPRefused:

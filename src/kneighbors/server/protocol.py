@@ -15,8 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kneighbors.server.bodies import CONNECTION
 from kneighbors.server.deadlines import Pace, Timer
-from kneighbors.server.framing import Bounds, Gate, malformed
-from kneighbors.server.refusals import HTTPRefused, refusal
+from kneighbors.server.framing import Bounds, Gate, Head, is_kept_by, malformed, may_be_shed
+from kneighbors.server.pressure import Pressure
+from kneighbors.server.refusals import HTTPRefused, overloaded, refusal
 from kneighbors.server.settings import Settings
 from kneighbors.server.telemetry import Telemetry
 from kneighbors.server.wire import Wire, last_words
@@ -33,10 +34,11 @@ _DRAIN_IDLE_S = 0.25  # what has been sent to an idle connection may still be on
 
 
 class StrictProtocol(HttpToolsProtocol):
-    """One connection; see the module. `protocol_for` makes the class that a server is given."""
+    """One connection; see the module. What a worker has for all of them is set in a subclass."""
 
     settings: ClassVar[Settings]
     telemetry: ClassVar[Telemetry]
+    pressure: ClassVar[Pressure]
 
     # Connection
 
@@ -138,6 +140,8 @@ class StrictProtocol(HttpToolsProtocol):
                 self._timer.start(self.settings.header_timeout_s, self._head_is_late)
             return rest
         self._timer.stop()
+        if self.pressure.is_high and may_be_shed(head):
+            return self._shed(head, rest)
         self._method = head.method
         text = head.text
         if head.method not in _PARSED_METHODS:
@@ -150,6 +154,22 @@ class StrictProtocol(HttpToolsProtocol):
             )
             if not rest:
                 self._watch_body()
+        return rest
+
+    def _shed(self, head: Head, rest: bytes) -> bytes:
+        """Refuse a request without the application; its connection stays, if all of it is here."""
+        refused = overloaded()
+        if not (head.has_body and is_kept_by(head)):
+            raise refused
+        _, rest, is_complete = self._gate.body(rest)
+        if not is_complete:
+            raise refused
+        answer = refusal(refused)
+        self.telemetry.error(answer.code)
+        self.telemetry.request("other", answer.status, 0.0)
+        self._real.write(last_words(answer, self.server_state.default_headers, is_last=False))
+        if not rest:
+            self._next()
         return rest
 
     def _take_body(self, data: bytes) -> bytes:
@@ -322,8 +342,3 @@ class StrictProtocol(HttpToolsProtocol):
             self._watch_reader()
         else:
             self._real.abort()
-
-
-def protocol_for(settings: Settings, telemetry: Telemetry) -> type[StrictProtocol]:
-    """Return the class of the connections of one worker."""
-    return type("Protocol", (StrictProtocol,), {"settings": settings, "telemetry": telemetry})

@@ -64,6 +64,11 @@ def body_too_large(most: int) -> HTTPRefused:
     )
 
 
+def overloaded() -> HTTPRefused:
+    """Return the refusal of a request that there is no time to look at."""
+    return HTTPRefused("overloaded", "Expected fewer requests at a time than there are.")
+
+
 def stopping() -> HTTPRefused:
     """Return the refusal of a request that the end of the server leaves no time for."""
     return HTTPRefused("stopping", "Expected to answer before the server stops.")

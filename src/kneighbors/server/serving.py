@@ -17,7 +17,8 @@ from kneighbors.server.accepting import Acceptor
 from kneighbors.server.board import Slot, State
 from kneighbors.server.lifecycle import Endpoint
 from kneighbors.server.logs import LOG
-from kneighbors.server.protocol import protocol_for
+from kneighbors.server.pressure import Pressure
+from kneighbors.server.protocol import StrictProtocol
 from kneighbors.server.settings import Settings
 from kneighbors.server.telemetry import Telemetry
 from kneighbors.server.tls import watched_context
@@ -51,7 +52,6 @@ class GracefulServer(Server):
     ) -> None:
         config = Config(
             app,
-            http=protocol_for(settings, Telemetry(slot)),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -60,6 +60,9 @@ class GracefulServer(Server):
             server_header=False,
         )
         super().__init__(config)
+        self._pressure = Pressure(self.server_state.tasks)
+        of_all = {"settings": settings, "telemetry": Telemetry(slot), "pressure": self._pressure}
+        config.http = type("Protocol", (StrictProtocol,), of_all)
         self._settings = settings
         self._slot = slot
         self._is_told_to_stop = False
@@ -117,6 +120,7 @@ class GracefulServer(Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             raise SystemExit(1)
+        self._pressure.start()
         self._acceptors = [
             Acceptor(
                 listener,
@@ -125,6 +129,7 @@ class GracefulServer(Server):
                 self._tls,
                 self._settings.header_timeout_s,
                 self._settings.max_connections,
+                self._pressure,
             )
             for listener in sockets or ()
         ]

@@ -40,19 +40,23 @@ class Wire:
         return getattr(self._transport, name)
 
 
-def last_words(refusal: Refusal, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return a refusal as the bytes of a response after which the connection is closed.
+def last_words(
+    refusal: Refusal, headers: Iterable[tuple[bytes, bytes]], *, is_last: bool = True
+) -> bytes:
+    """Return a refusal as the bytes of a response, after which the connection is mostly closed.
 
     Parameters
     ----------
     refusal : Refusal
     headers : iterable of (name, value)
         What every response carries.
+    is_last : bool, default=True
+        Whether it is.
     """
     lines = [
         b"HTTP/1.1 %d %s" % (refusal.status, HTTPStatus(refusal.status).phrase.encode()),
         *(name + b": " + value for name, value in (*headers, *refusal.headers)),
         b"x-request-id: " + request_id(),
-        b"connection: close",
+        *([b"connection: close"] if is_last else []),
     ]
     return b"\r\n".join(lines) + b"\r\n\r\n" + refusal.body
