@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-faults soak test-slow test-lowest test-aws test-s3 test-peers format docs bench web clean
+.PHONY: help demo test check lint types unit test-faults soak reliability mutate coverage wheels audit test-slow test-lowest test-aws test-s3 test-ray test-peers format docs bench web clean
 
 PYTHON ?=
 ARGS ?=
@@ -43,6 +43,29 @@ soak: ## The long form: reloads, kills and faults under load; ARGS='--minutes 60
 	@$(environment) test
 	@$(bin)/python scripts/soak $(ARGS)
 
+reliability: ## Run the faults, count what they try, and write the page on reliability (five minutes)
+	@$(environment) test
+	@$(step) reliability $(bin)/python scripts/reliability.py faults $(ARGS)
+
+mutate: ## Mutation-test the gate and write the score into the page on reliability (five minutes)
+	@$(environment) test
+	@$(step) mutate $(bin)/python scripts/mutate.py
+
+coverage: ## Measure the coverage of search, artifact and formats by their own tests
+	@$(environment) test
+	@$(step) coverage $(bin)/python scripts/reliability.py coverage $(ARGS)
+
+wheels: ## Check that every dependency has a wheel for every supported platform
+	@$(environment) test
+	@$(step) wheels $(bin)/python scripts/wheels.py
+
+audit: ## Ask the database of known vulnerabilities about the dependencies (needs the network)
+	@$(environment) test
+	@test -x .venv-audit/bin/pip-audit || { python3 -m venv --clear .venv-audit && \
+		.venv-audit/bin/pip install -q pip-audit; }
+	@$(step) pip-audit sh -c '$(bin)/pip freeze --exclude-editable > .venv-audit/installed && \
+		.venv-audit/bin/pip-audit --no-deps --disable-pip -r .venv-audit/installed'
+
 test-slow: ## Run all tests, the slow ones too
 	@$(environment) test
 	@$(step) pytest $(bin)/python -m pytest -n 2 --timeout 3600 $(ARGS)
@@ -61,6 +84,11 @@ test-s3: ## Run what speaks S3 on Ceph's gateway, a real server (0.2 GB below .c
 	@scripts/ceph
 	@KNEIGHBORS_S3_SERVER=ceph $(step) pytest $(bin)/python -m pytest -n 2 --dist loadfile \
 		tests/storage/test_s3.py tests/generations/test_s3.py tests/storage/test_real_s3.py tests/corpus/test_s3_corpus.py $(ARGS)
+
+test-ray: ## Run the cluster's tests on Ray's own nodes, on the loopback
+	@$(environment) test
+	@$(bin)/python -c 'import ray' 2>/dev/null || $(bin)/pip install -q 'ray>=2.48'
+	@KNEIGHBORS_TEST_RAY=1 $(step) pytest $(bin)/python -m pytest tests/cluster $(ARGS)
 
 test-peers: ## Hold the evaluation's figures against RecTools and ranx, in an environment of their own (0.7 GB)
 	@$(environment) test
@@ -86,6 +114,6 @@ web: ## Build the explorer's page from web/ with npm; ARGS=--check only compares
 	@$(step) explorer scripts/explorer $(ARGS)
 
 clean: ## Remove environments, caches and what was built
-	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-aws-* .venv*.lock build dist site .hypothesis
+	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-mutation .venv-audit .venv-aws-* .venv*.lock build dist site .hypothesis
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
