@@ -15,8 +15,8 @@ from collections.abc import Sized
 _BEAT_S = 0.01
 _LATE_S = 0.05  # of a round, that is spent on answering where others wait
 _ROUNDS = 2  # in sequence that have to be late; a single one may have been stopped by the system
-#: Requests in flight from which on it is they who make it late: nobody else's machine is.
-_BUSY = 24
+#: Requests in flight at least that it takes: with fewer, something else makes the loop late.
+_BUSY = 32
 
 
 class Pressure:
@@ -26,10 +26,13 @@ class Pressure:
     ----------
     in_flight : Sized
         The requests that are being answered.
+    room : int
+        How many of them may wait: below that, none is refused.
     """
 
-    def __init__(self, in_flight: Sized) -> None:
+    def __init__(self, in_flight: Sized, room: int = 0) -> None:
         self._in_flight = in_flight
+        self._busy = max(_BUSY, room)
         self._beat_at = 0.0
         self._late_rounds = 0
 
@@ -57,6 +60,6 @@ class Pressure:
         """Whether a request that has just been read had better be refused."""
         return (
             self._late_rounds >= _ROUNDS
-            and len(self._in_flight) >= _BUSY
+            and len(self._in_flight) >= self._busy
             and time.monotonic() - self._beat_at > _LATE_S
         )

@@ -60,7 +60,7 @@ class GracefulServer(Server):
             server_header=False,
         )
         super().__init__(config)
-        self._pressure = Pressure(self.server_state.tasks)
+        self._pressure = Pressure(self.server_state.tasks, settings.max_waiting)
         of_all = {"settings": settings, "telemetry": Telemetry(slot), "pressure": self._pressure}
         config.http = type("Protocol", (StrictProtocol,), of_all)
         self._settings = settings
