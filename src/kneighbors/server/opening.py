@@ -118,6 +118,7 @@ def check_model(settings: Settings, environ: Mapping[str, str] | None = None) ->
     from kneighbors.artifact.keys import trusted
     from kneighbors.artifact.opened import Opened
     from kneighbors.artifact.publishing import resolved
+    from kneighbors.shards.opening import is_sharded, read_manifest
     from kneighbors.storage import translated
 
     path = resolved(settings.model)
@@ -128,6 +129,9 @@ def check_model(settings: Settings, environ: Mapping[str, str] | None = None) ->
     if settings.multi_model == "true" or has_code(settings, environ):
         with translated(path), os.scandir(path):
             return
+    if is_sharded(path):
+        read_manifest(path)
+        return
     if path.is_dir():
         Opened(Directory(path), keys)
         return
