@@ -179,7 +179,7 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("name", "fault"), cases())
+@pytest.mark.parametrize(("name", "fault"), list(cases()))
 def test_each_call_fails_in_its_turn(
     tmp_path: Path, pristine: Path, name: str, fault: Fault
 ) -> None:

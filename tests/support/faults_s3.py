@@ -66,7 +66,8 @@ class FaultyS3:
     def arm(self, fault: str, nth: int, *, for_ever: bool = False) -> None:
         """Let the N-th request from now on meet a fault, or all from that one on."""
         self._fault, self._nth, self._for_ever = fault, nth, for_ever
-        self.count, self.hit = 0, None
+        self.count = 0
+        self.hit: str | None = None
 
     def calm(self) -> None:
         """Let nothing meet a fault any more."""
