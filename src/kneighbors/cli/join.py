@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kneighbors.cli.console import progress_bars, remark, write_json, write_line
+from kneighbors.cli.sizes import bytes_of
 from kneighbors.errors import ParameterRefused
 
 if TYPE_CHECKING:
+    from kneighbors.artifact import Artifact
     from kneighbors.join import Estimate, JoinSettings
     from kneighbors.search.progress import Progress
 
@@ -35,8 +38,6 @@ Exit codes: 0 done; 1 the queries, the artifact or the output is at fault;
 2 wrong usage; 130 interrupted; 143 terminated.
 """
 
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]?)i?b?", re.IGNORECASE)
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 #: Seconds between two lines in a log.
 _EVERY = 10.0
@@ -71,6 +72,10 @@ _EVERY = 10.0
 @click.option(
     "--threads", type=int, default=1, metavar="N", help="Shards searched at a time; 1 by default."
 )
+@click.option("--cluster", metavar="ADDRESS", help="Search on a cluster: auto or ray://host:port.")
+@click.option(
+    "--replicas", type=int, default=1, metavar="N", help="Copies of each shard on the cluster."
+)
 @click.option("--resume", is_flag=True, help="Go on with a run that was ended.")
 @click.option("--overwrite", is_flag=True, help="Remove what an earlier join wrote there.")
 @click.option("--dry-run", is_flag=True, help="Say what it will take, and write nothing.")
@@ -82,6 +87,8 @@ def command(
     output: str,
     memory_limit: str | None,
     threads: int,
+    cluster: str | None,
+    replicas: int,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
@@ -95,10 +102,9 @@ def command(
     files, here or on S3. Without it every row of the corpus is a query.
     """
     from kneighbors.join import estimate, join
-    from kneighbors.shards import open_saved
 
-    limit = None if memory_limit is None else _bytes_of(memory_limit)
-    with _held_to(limit), open_saved(model, threads=threads) as artifact:
+    limit = None if memory_limit is None else bytes_of(memory_limit)
+    with _held_to(limit), _opened(model, threads, cluster, replicas) as artifact:
         settings = _settings(asked, limit, artifact.catalog.id_type)
         if dry_run:
             found = estimate(queries, artifact, settings)
@@ -125,6 +131,16 @@ def command(
         f"{report.queries:,} queries answered in {report.parts:,} parts ({report.parts_kept:,} of "
         f"them before), {report.bytes:,} bytes, {report.seconds:.1f} s: {report.output}"
     )
+
+
+def _opened(model: str, threads: int, cluster: str | None, replicas: int) -> Artifact:
+    if cluster is not None:
+        from kneighbors.cluster import open_on_cluster
+
+        return open_on_cluster(model, cluster, replicas=replicas)
+    from kneighbors.shards import open_saved
+
+    return open_saved(model, threads=threads)
 
 
 def _settings(asked: dict[str, Any], limit: int | None, id_type: str) -> JoinSettings:
@@ -164,22 +180,6 @@ def _json(text: str) -> Any:
         ) from error
 
 
-def _bytes_of(text: str) -> int:
-    """Return a size in bytes.
-
-    Examples
-    --------
-    >>> _bytes_of("1.5GiB"), _bytes_of("300 MB"), _bytes_of("4096")
-    (1610612736, 314572800, 4096)
-    """
-    found = _SIZE.fullmatch(text.strip())
-    if not found:
-        raise ParameterRefused(
-            "parameter-type", f"Expected a size such as 2GiB, got {text[:40]!r}.", where="memory"
-        )
-    return int(float(found[1]) * _UNITS[found[2].lower()])
-
-
 @contextmanager
 def _held_to(limit: int | None) -> Iterator[None]:
     """Let the system refuse this process more memory than a limit; mapped files do not count.
@@ -194,11 +194,16 @@ def _held_to(limit: int | None) -> Iterator[None]:
         return
     import resource
 
+    # Loaded first: a library that does not fit would end the run in words of its own.
+    import pyarrow.parquet  # noqa: F401
+
     before = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
     try:
         yield
-    except MemoryError as error:
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+            raise
         raise ParameterRefused(
             "join-memory",
             f"Expected {limit:,} bytes of memory to be enough, and they were not.",
