@@ -131,21 +131,24 @@ class Following:
     ) -> None:
         """Say what keeps the worker from serving what was published; once for each reason."""
         text = _text(error)
-        is_unread = isinstance(error, StorageError)
-        if is_unread:
+        is_storage = isinstance(error, StorageError)
+        is_unread = is_storage and generation is None
+        if is_storage:
             # A disk or a network may be well again: try again, but ever more seldom.
             self._follower.forget()
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
         else:
             self._pause_s = self._period_s
+        if is_unread:
+            tell(_UNREAD)
         if text == self._said:
             return
         self._said = text
-        tell(_UNREAD if is_unread and generation is None else _REFUSED)
+        if not is_unread:
+            tell(_REFUSED)
         facts = {} if generation is None else {"refused": generation.id}
-        how = "the old one is served on"
-        what = "the place cannot be read" if is_unread and generation is None else "refused"
-        LOG.error("a new generation: %s, %s: %s", what, how, text, extra={"facts": facts})
+        what = "the place cannot be read" if is_unread else "a new generation was refused"
+        LOG.error("%s, the old one is served on: %s", what, text, extra={"facts": facts})
 
     def _is_served(self, generation: Generation) -> bool:
         served = self._served
