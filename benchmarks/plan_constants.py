@@ -16,7 +16,7 @@ import numpy as np
 
 from kneighbors.search.accelerator import PackedCodes
 from kneighbors.search.metrics import METRICS
-from kneighbors.search.topk import Grouped
+from kneighbors.search.topk import reaching
 
 N_ROWS, N_CANDIDATES, N_QUERIES, TILE, REPEATS = 180_224, 200, 64, 8192, 15
 
@@ -41,11 +41,16 @@ def main() -> None:
     """Print the constants."""
     random = np.random.default_rng(0)
     widths = (16, 48, 112)
-    codes, product, batch, fine, exact = [], [], [], [], []
+    codes, coded, product, batch, fine, exact = [], [], [], [], [], []
     for width in widths:
         packed = PackedCodes(random.integers(-127, 128, (N_ROWS, width)).astype(np.int8))
         integers = random.integers(-127, 128, (1, width)).astype(np.int8)
-        sums = np.empty(N_ROWS, np.int32)
+        sums = np.empty((N_ROWS // packed.piece_rows, 1, packed.piece_rows), np.int32)
+        several = random.integers(-127, 128, (N_QUERIES, width)).astype(np.int8)
+        part = np.empty((1, N_QUERIES, packed.piece_rows), np.int32)
+        coded.append(
+            median(lambda: packed.multiply(several, 0, part), part.size)  # noqa: B023
+        )
         codes.append(median(lambda: packed.multiply(integers, 0, sums), N_ROWS))  # noqa: B023
         columns = random.standard_normal((width, N_ROWS)).astype(np.float32)
         query = random.standard_normal(width).astype(np.float32)
@@ -64,12 +69,13 @@ def main() -> None:
         rows = random.integers(len(X), size=N_CANDIDATES)
         exact.append(median(lambda: rule.distances(X[rows], Q), N_CANDIDATES))  # noqa: B023
     show("one query, a row of codes", widths, codes)
+    show("in a batch, a row of codes", widths, coded)
     show("one query, a row of a product (four bytes a column)", widths, product)
     show("in a batch, a row of a product", widths, batch)
     show("a row that a finer bound looks at", widths, fine)
     show("a row that is scored", lengths, exact)
-    bounds = random.standard_normal((N_QUERIES, TILE)).astype(np.float32)
-    looked = median(lambda: Grouped(bounds, 32).groups_reaching(bounds[:, 0] + 9), bounds.size)
+    bounds = random.standard_normal((1, N_QUERIES, TILE)).astype(np.float32)
+    looked = median(lambda: reaching(bounds, bounds[0, :, 0] + 9), bounds.size)
     print(f"in a batch, to look through a row's bounds: {looked:.3f} ns")
 
 

@@ -59,10 +59,13 @@ class Multiplied:
 
     def __init__(self, codes: Any) -> None:
         self._codes = codes.astype(np.int32)
-        self.piece_rows = 37
+        self.piece_rows = 64
 
     def multiply(self, integers: Any, first: int, out: Any) -> None:
-        np.matmul(self._codes[first : first + len(out)], integers[0].astype(np.int32), out=out)
+        for part in out:
+            codes = self._codes[first : first + self.piece_rows]
+            np.matmul(integers.astype(np.int32), codes.T, out=part[:, : len(codes)])
+            first += self.piece_rows
 
 
 def brute(metric: str, X: Any, q: Any, k: int) -> tuple[Any, Any]:
@@ -121,7 +124,7 @@ def test_the_answer_does_not_depend_on_batches_blocks_or_exclusions(
     monkeypatch.setattr("kneighbors.search.sieve._BOUND_ELEMENTS", 300)
     monkeypatch.setattr("kneighbors.search.index._MOST_QUERIES", 4)
     monkeypatch.setattr("kneighbors.search.scan._PAIR_ELEMENTS", 64)
-    monkeypatch.setattr("kneighbors.search.scan._MANY", 16)
+    monkeypatch.setattr("kneighbors.search.improving._MANY", 16)
     for expected, found in zip(together, index.kneighbors(Q, 20), strict=True):
         np.testing.assert_array_equal(found, expected)
     for i in range(len(Q)):

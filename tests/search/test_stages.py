@@ -26,10 +26,13 @@ class Multiplied:
 
     def __init__(self, codes: Any) -> None:
         self._codes = codes.astype(np.int32)
-        self.piece_rows = 101
+        self.piece_rows = 128
 
     def multiply(self, integers: Any, first: int, out: Any) -> None:
-        np.matmul(self._codes[first : first + len(out)], integers[0].astype(np.int32), out=out)
+        for part in out:
+            codes = self._codes[first : first + self.piece_rows]
+            np.matmul(integers.astype(np.int32), codes.T, out=part[:, : len(codes)])
+            first += self.piece_rows
 
 
 def numkong(codes: Any) -> Any:
@@ -114,6 +117,7 @@ def test_whatever_multiplies_the_answer_is_that_of_a_scan(
         )
         for multiplier in MULTIPLIERS:
             choose(index, multiplier)
+            index.bounds.batches_by_codes = seed % 2 == 0
             context = f"{kind}, {n} x {d}, {count} queries, k = {k}, {multiplier}"
             distances, rows = index.kneighbors(Q, k, exclude=exclude, masks=masks)
             near = index.radius_neighbors(Q, radius, exclude=exclude, masks=masks)
@@ -137,9 +141,12 @@ def test_the_accelerator_multiplies_as_numpy_does(n: int, width: int) -> None:
     codes[: n // 2] = 127
     query = np.full((1, width), 127, np.int8)
     packed = PackedCodes(codes)
-    out = np.empty(n, np.int32)
-    packed.multiply(query, 0, out)
-    np.testing.assert_array_equal(out, codes.astype(np.int32) @ query[0].astype(np.int32))
+    queries = np.concatenate([query, random.integers(-127, 128, size=(4, width)).astype(np.int8)])
+    for few in (query, queries):
+        out = np.empty((-(-n // packed.piece_rows), len(few), packed.piece_rows), np.int32)
+        packed.multiply(few, 0, out)
+        products = out.transpose(1, 0, 2).reshape(len(few), -1)[:, :n]
+        np.testing.assert_array_equal(products, few.astype(np.int32) @ codes.astype(np.int32).T)
 
 
 # What each number of a row and of a query is there for: without it some row is passed over wrongly.

@@ -6,13 +6,14 @@ import numpy as np
 
 from kneighbors.search.accelerator import Int32Array, PackedCodes
 from kneighbors.search.codes import MOST_CODE, ROUNDING, CodeBounds, Int8Array
-from kneighbors.search.metrics import Float64Array, lengths
+from kneighbors.search.metrics import Float64Array
 from kneighbors.search.rounding import Float32Array
 
 #: Bounds of the integers that floors are compared with; excluded rows lie below.
 _EXCLUDED, _LOWEST, _HIGHEST = -(2**31), -(2**31) + 1, 2**31 - 1
-#: Pieces of rows whose products are looked at together: two for each of two threads.
-_PIECES_OF_BLOCK = 4
+#: Products that are looked at together, 32 MiB: the more, the better is the first floor.
+_BLOCK_ELEMENTS = 1 << 23
+_UNIT = (1 + ROUNDING) / MOST_CODE
 
 
 class CodedQueries:
@@ -36,57 +37,72 @@ class CodedQueries:
     dtype = np.dtype(np.int32)
     excluded: float = _EXCLUDED
     spread: float | None = None
+    #: All threads work on one block.
+    has_lanes = False
     #: It is in the codes.
     margin = 0.0
 
     def __init__(self, bounds: CodeBounds, packed: PackedCodes, prepared: Float64Array) -> None:
         self.frame = bounds.frame
-        self.placed = placed = self.frame.place_queries(prepared)
+        self.placed = self.frame.place_queries(prepared)
         self._packed = packed
         self._n_samples = len(bounds.codes)
-        frame, basis, scale = bounds.frame, bounds.basis, bounds.scale
-        n_queries = len(placed.q)
-        m = bounds.head_size
+        step = bounds.scale.step
         with np.errstate(over="ignore", invalid="ignore"):
-            own = placed.lengths * (1 + frame.slack)
-            if basis is None:
-                g, tails = placed.q, np.zeros(n_queries)
-            else:
-                g = placed.q @ basis
-                tails = lengths(placed.q - g @ basis.T) * (1 + frame.slack) + frame.slack * own
-            numbers = np.zeros((n_queries, len(scale.step)))
-            numbers[:, :m] = g
-            numbers[:, m] = tails
-            numbers[:, m + 1] = own
-            if frame.has_offsets:
-                numbers[:, m + 2 : -1] = (1 / placed.divisor)[:, np.newaxis]
-            real = numbers * scale.step
-            unit = np.maximum(np.abs(real).max(axis=1) / MOST_CODE * (1 + ROUNDING), 2.0**-900)
+            numbers = self._numbers(bounds)
+            real = numbers * step
+            unit = np.maximum(np.abs(real).max(axis=1) * _UNIT, 2.0**-900)
             real /= unit[:, np.newaxis]
             integers = np.rint(real)
+            real -= integers
             # Each column's own rounding is far below `ROUNDING`; together they grow with the root.
-            errors = lengths(real - integers) * (1 + ROUNDING) + ROUNDING * np.sqrt(real.shape[1])
-            integers[:, -1] = np.ceil(errors * scale.step[-1])
-            shares = numbers * scale.middle
-        self.is_unbounded = ~(np.isfinite(integers).all(axis=1) & np.isfinite(shares).all(axis=1))
-        self.is_unbounded |= integers[:, -1] > MOST_CODE
-        integers[self.is_unbounded] = 0
+            errors = np.sqrt(np.einsum("ij,ij->i", real, real)) * (1 + ROUNDING)
+            errors += ROUNDING * real.shape[1] ** 0.5
+            integers[:, -1] = np.ceil(errors * step[-1])
+            shares = numbers * bounds.scale.middle
+            self._constant = shares.sum(axis=1)
+            self._rounding = np.abs(shares, out=shares).sum(axis=1) * ROUNDING
+            # A number that is not finite makes its sum so.
+            finite = np.isfinite(integers.sum(axis=1) + self._rounding)
+        self.is_unbounded = ~finite | (integers[:, -1] > MOST_CODE)
+        if self.is_unbounded.any():
+            integers[self.is_unbounded] = 0
         self.integers: Int8Array = integers.astype(np.int8)
         self._unit = unit
-        self._constant = shares.sum(axis=1)
-        self._rounding = np.abs(shares).sum(axis=1) * ROUNDING
+
+    def _numbers(self, bounds: CodeBounds) -> Float64Array:
+        """Return what the numbers that codes stand for are multiplied with."""
+        placed, frame, m = self.placed, bounds.frame, bounds.head_size
+        own = placed.lengths * (1 + frame.slack)
+        numbers = np.zeros((len(own), len(bounds.scale.step)))
+        if bounds.rotation is None:
+            numbers[:, :m] = placed.q
+        else:
+            rotated = bounds.rotation.queries(placed)
+            numbers[:, :m] = rotated.coordinates[:, :m]
+            numbers[:, m] = rotated.tails(m) * (1 + frame.slack) + frame.slack * own
+        numbers[:, m + 1] = own
+        if frame.has_offsets:
+            numbers[:, m + 2 : -1] = (1 / placed.divisor)[:, np.newaxis]
+        return numbers
 
     def blocks(self) -> list[tuple[int, int]]:
         """Return the bounds of the blocks of rows that are looked at together."""
-        step = self._packed.piece_rows * _PIECES_OF_BLOCK
+        rows = self._packed.piece_rows
+        step = rows * max(1, _BLOCK_ELEMENTS // (rows * len(self.integers)))
         starts = range(0, self._n_samples, step)
         return [(start, min(start + step, self._n_samples)) for start in starts]
 
+    def shape(self, first: int, last: int) -> tuple[int, int, int]:
+        """Return the shape of the bounds of one block."""
+        rows = self._packed.piece_rows
+        return -(-(last - first) // rows), len(self.integers), rows
+
     def fill(self, first: int, last: int, out: Int32Array) -> None:
         """Write the products with the rows of one block into `out`."""
-        for query, row in enumerate(out):
-            # Each row of `out` is contiguous, all together need not be.
-            self._packed.multiply(self.integers[query : query + 1], first, row)
+        self._packed.multiply(self.integers, first, out)
+        rows = out.shape[2]
+        out[-1, :, last - first - (len(out) - 1) * rows :] = _EXCLUDED
 
     def thresholds(self, floors: Float32Array) -> Int32Array:
         """Return the least products of rows whose bounds reach the floors."""

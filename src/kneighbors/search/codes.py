@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from kneighbors.search.frame import Frame
 from kneighbors.search.metrics import Float64Array, lengths
 from kneighbors.search.parts import part_of
-from kneighbors.search.rotation import Rotated
+from kneighbors.search.rotation import Rotated, Rotation
 from kneighbors.search.rounding import Float32Array, round_up
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class CodeBounds:
         self.scale = Scale(scale[0], scale[1])
         self.codes = codes
         self.head_size = codes.shape[1] - extra_columns(frame)
+        self.rotation = None if basis is None else Rotation(frame, basis)
 
     @classmethod
     def from_parts(

@@ -32,6 +32,8 @@ _CODE_WIDTHS = (16, 32, 48, 80, 112)
 _PRODUCT_BYTE = 0.018
 _CODE_ROW, _CODE_BYTE = 0.5, 0.02
 _BATCH_COLUMN, _BATCH_ROW = 0.05, 0.3
+#: In a batch, a query: a byte of a row of codes. Floors that rise from block to block leave more.
+_BATCH_CODE, _CARRIED = 0.04, 2.0
 #: Nanoseconds: a row that a finer bound looks at, and an element of it; a row that is scored.
 _FINE, _FINE_ELEMENT = 100.0, 1.5
 _EXACT, _EXACT_ELEMENT = 300.0, 2.5
@@ -93,6 +95,11 @@ def decide(
         plan["variance_kept"] = round(sample.kept(largest), 6)
     if chosen.head is not None and product_is_safe:
         plan["fallback"] = "product"
+    best_batch = head_cost if pays else costs.plain_batch
+    if codes is not None and chosen.codes is not None:
+        coded_batch = costs.coded_batch(codes[0], extra, chosen.fine)
+        if coded_batch <= _MUST_SAVE * best_batch:
+            plan["batches"] = "codes"
     plan["cost_us"] = {
         "product": round(costs.plain_single / 1e3, 1),
         "product_in_batch": round(costs.plain_batch / 1e3, 1),
@@ -135,6 +142,12 @@ class _Costs:
         """Return the cost of one query with a head."""
         columns = self._n_samples * 4 * (head + 2) * _PRODUCT_BYTE
         return columns + self._rest(self._counts[head].floats, fine)
+
+    def coded_batch(self, size: int, extra: int, fine: int | None) -> float:
+        """Return the cost of a query in a batch with codes."""
+        columns = self._n_samples * (_BATCH_CODE * (size + extra) + _BATCH_ROW)
+        fine = fine if fine is not None and fine > size else None
+        return columns + self._rest(_CARRIED * self._counts[size].codes, fine)
 
     def coded(self, size: int, extra: int, fine: int | None) -> float:
         """Return the cost of one query with codes."""

@@ -16,6 +16,7 @@ from kneighbors.search.frame import Frame, Placed
 from kneighbors.search.head import coefficients_of, columns_for
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.parts import part_of
+from kneighbors.search.rotation import Rotation
 from kneighbors.search.rounding import Float32Array
 from kneighbors.search.rows import RowArray
 from kneighbors.search.topk import IntArray
@@ -38,6 +39,7 @@ class FineBounds:
         self.frame = frame
         self.basis = basis
         self.columns = columns
+        self.rotation = Rotation(frame, basis)
 
     @classmethod
     def from_parts(
@@ -55,7 +57,7 @@ class FineBounds:
 
     def coefficients(self, placed: Placed) -> Float32Array:
         """Return what the columns are multiplied with, of shape (n_queries, n_columns)."""
-        return coefficients_of(self.frame, self.basis, placed)
+        return coefficients_of(self.rotation, self.basis.shape[1], placed)
 
     def upper(self, coefficients: Float32Array, queries: IntArray, rows: RowArray) -> Float32Array:
         """Return upper bounds of the scores of pairs of a query and a row."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +24,11 @@ from kneighbors.search.metrics import Float64Array, lengths, normalise
 from kneighbors.search.rounding import LOWEST, TINY, Float32Array, round_down, slack64
 from kneighbors.search.rows import FloatArray
 
+if TYPE_CHECKING:
+    from kneighbors.search.rotation import RotatedQueries
 
-@dataclass(frozen=True)
+
+@dataclass
 class Placed:
     """Queries in a frame.
 
@@ -38,12 +42,15 @@ class Placed:
         Power of two that scores of this query are divided by.
     scale : ndarray of shape (n_queries,), dtype float64
         Power of two that distances (inner product: of this query) are multiplied by.
+    rotated : RotatedQueries or None
+        The queries in the coordinates that they were last wanted in.
     """
 
     Q: Float64Array
     q: Float64Array
     divisor: Float64Array
     scale: Float64Array
+    rotated: RotatedQueries | None = None
 
     @cached_property
     def lengths(self) -> Float64Array:

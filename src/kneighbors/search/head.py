@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kneighbors.search.frame import Frame, Placed
-from kneighbors.search.metrics import Float64Array, lengths
+from kneighbors.search.metrics import Float64Array
 from kneighbors.search.parts import part_of
-from kneighbors.search.rotation import Rotated
+from kneighbors.search.rotation import Rotated, Rotation
 from kneighbors.search.rounding import (
     TAIL_FLOOR,
     UNIT32,
@@ -33,6 +33,8 @@ from kneighbors.search.rounding import (
 
 #: Elements of a corpus block while fitting: 16 MiB in float64.
 _BLOCK_ELEMENTS = 1 << 21
+#: Multiplications of a product that a BLAS leaves to one thread, and the least rows worth a call.
+_SMALL_PRODUCT, _LEAST_ROWS = 250_000, 64
 
 
 def blocks_of(n_samples: int, n_features: int) -> Iterator[tuple[int, int]]:
@@ -62,6 +64,7 @@ class HeadBounds:
         self.frame = frame
         self.basis = basis
         self.columns = columns
+        self.rotation = Rotation(frame, basis)
 
     @classmethod
     def from_parts(
@@ -89,7 +92,14 @@ class HeadBounds:
 
     def coefficients(self, placed: Placed) -> Float32Array:
         """Return what the columns are multiplied with; see `coefficients_of`."""
-        return coefficients_of(self.frame, self.basis, placed)
+        return coefficients_of(self.rotation, self.basis.shape[1], placed)
+
+    def is_small(self, n_queries: int) -> bool:
+        """Whether the products with so many queries are made by one thread."""
+        return n_queries > 1 and self._rows_of_product(n_queries) >= _LEAST_ROWS
+
+    def _rows_of_product(self, n_queries: int) -> int:
+        return _SMALL_PRODUCT // (n_queries * len(self.columns)) // 16 * 16
 
     def upper(self, coefficients: Float32Array, start: int, stop: int, out: Float32Array) -> None:
         """Write upper bounds of the scores of rows `start` to `stop` into `out`.
@@ -104,21 +114,30 @@ class HeadBounds:
         columns = self.columns[:, start:stop]
         if len(coefficients) == 1:
             np.dot(coefficients[0], columns, out=out[0])
-        else:
-            np.matmul(coefficients, columns, out=out)
+            return
+        # Many small products, which a BLAS does not divide among threads: what waking them costs
+        # is more than they save, and each thread of a search has rows of its own.
+        step = self._rows_of_product(len(coefficients))
+        whole = (stop - start) // step * step if step >= _LEAST_ROWS else 0
+        if whole:
+            pieces = columns[:, :whole].reshape(len(columns), -1, step).transpose(1, 0, 2)
+            into = out[:, :whole].reshape(len(coefficients), -1, step).transpose(1, 0, 2)
+            np.matmul(coefficients, pieces, out=into)
+        if whole < stop - start:
+            np.matmul(coefficients, columns[:, whole:], out=out[:, whole:])
 
 
-def coefficients_of(frame: Frame, basis: Float64Array, placed: Placed) -> Float32Array:
+def coefficients_of(rotation: Rotation, size: int, placed: Placed) -> Float32Array:
     """Return what the columns of rows are multiplied with, of shape (n_queries, n_columns).
 
     A row that is not finite says that the query is too extreme to be bounded.
     """
+    frame = rotation.frame
     with np.errstate(over="ignore", invalid="ignore"):
-        g = placed.q @ basis
-        tails = lengths(placed.q - g @ basis.T)
-        tails = tails * (1 + frame.slack) + frame.slack * placed.lengths
-        out = np.empty((len(g), columns_for(frame, basis.shape[1])), np.float32)
-        out[:, : g.shape[1]] = g
+        rotated = rotation.queries(placed)
+        tails = rotated.tails(size) * (1 + frame.slack) + frame.slack * placed.lengths
+        out = np.empty((len(tails), columns_for(frame, size)), np.float32)
+        out[:, :size] = rotated.coordinates[:, :size]
         if frame.has_offsets:
             out[:, -2] = 1 / placed.divisor
         out[:, -1] = round_up(np.maximum(tails, TAIL_FLOOR * placed.lengths))

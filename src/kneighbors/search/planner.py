@@ -97,4 +97,5 @@ def build_bounds(
     sample = Sample.of(rows, metric, exponent, np.random.default_rng(random_state))
     sizes, plan = decide(sample, rows.shape, rows.dtype.itemsize, found.product_is_safe)
     bounds = build_stages(sample.frame, sample.basis, sizes, sample.Z, rows, progress)
+    bounds.batches_by_codes = plan.get("batches") == "codes"
     return bounds, plan

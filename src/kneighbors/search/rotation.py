@@ -11,12 +11,14 @@ product with the basis serves heads of every size. `docs/explanation/exact-searc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kneighbors.search.frame import Frame
+from kneighbors.search.frame import Frame, Placed
 from kneighbors.search.metrics import Float64Array, lengths
 
 
@@ -34,14 +36,53 @@ class Rotation:
     def __init__(self, frame: Frame, basis: Float64Array) -> None:
         self.frame = frame
         self.basis = basis
-        #: How far the columns are from orthonormal.
-        self.skew = skew_of(basis)
+        #: Itself, or one that begins with these columns; see `share`.
+        self.whole = self
         #: The error of computed coordinates, relative to the length of the row.
         self.error = frame.slack * float(np.sqrt(basis.shape[1] + 1))
+
+    @cached_property
+    def skew(self) -> float:
+        """How far the columns are from orthonormal."""
+        return skew_of(self.basis)
+
+    @cached_property
+    def relative(self) -> float:
+        """What the square of a rest may be off by, relative to that of the row or query."""
+        return 1.02 * (2 * self.error + self.skew) + 4 * self.frame.slack
 
     def __call__(self, Z: Float64Array) -> Rotated:
         """Return placed rows in rotated coordinates."""
         return Rotated(self, Z, Z @ self.basis)
+
+    def queries(self, placed: Placed) -> RotatedQueries:
+        """Return queries in rotated coordinates, these and maybe more, computed once for all."""
+        if placed.rotated is None or placed.rotated.rotation is not self.whole:
+            placed.rotated = RotatedQueries(self.whole, placed)
+        return placed.rotated
+
+
+class RotatedQueries:
+    """Queries in rotated coordinates.
+
+    Attributes
+    ----------
+    coordinates : ndarray of shape (n_queries, size), dtype float64
+    """
+
+    def __init__(self, rotation: Rotation, placed: Placed) -> None:
+        self.rotation = rotation
+        self.coordinates = placed.q @ rotation.basis
+        self._lengths = placed.lengths
+
+    def tails(self, size: int) -> Float64Array:
+        """Bound the lengths of what the first coordinates leave of the queries."""
+        rotation, own = self.rotation, self._lengths
+        g = self.coordinates[:, :size]
+        squares = own * own
+        rests = np.maximum(squares - np.einsum("ij,ij->i", g, g), 0)
+        rests += rotation.relative * squares
+        return np.asarray(np.sqrt(rests) * (1 + rotation.frame.slack))
 
 
 class Rotated:
@@ -76,8 +117,7 @@ class Rotated:
         own = self.lengths
         g = self.coordinates[:, : heads.shape[1]]
         squares = np.maximum(np.square(own) - np.einsum("ij,ij->i", g, g), 0) + np.square(off)
-        relative = 1.02 * (2 * rotation.error + rotation.skew) + 4 * rotation.frame.slack
-        squares += relative * np.square(own + off)
+        squares += rotation.relative * np.square(own + off)
         return np.asarray(np.sqrt(squares) * (1 + rotation.frame.slack))
 
 
@@ -86,3 +126,13 @@ def skew_of(basis: Float64Array) -> float:
     gram = basis.T @ basis
     gram[np.diag_indices_from(gram)] -= 1
     return float(np.linalg.norm(gram)) * 2
+
+
+def share(rotations: Sequence[Rotation]) -> None:
+    """Let rotations with the first columns of another one place queries together with it."""
+    if not rotations:
+        return
+    largest = max(rotations, key=lambda rotation: rotation.basis.shape[1])
+    for rotation in rotations:
+        if np.array_equal(rotation.basis, largest.basis[:, : rotation.basis.shape[1]]):
+            rotation.whole = largest

@@ -22,11 +22,12 @@ from kneighbors.search.head import HeadBounds
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.parts import part_of
 from kneighbors.search.product import EUCLIDEAN, ProductBounds
+from kneighbors.search.rotation import share
 from kneighbors.search.rounding import Float32Array
 from kneighbors.search.rows import Rows
 from kneighbors.search.sieve import FloatSieve, Sieve
 
-#: Up to so many queries, integer products one by one are quicker than a float32 product of all.
+#: Up to so many queries, integer products are quicker than a float32 product with a head.
 _FEW_QUERIES = 4
 
 
@@ -43,6 +44,8 @@ class StagedBounds:
         For the rows that a coarse head leaves; in the frame of the codes and the head.
     plain : ProductBounds or None
         For queries of which all these rule out too few rows; None where nothing is better.
+    batches_by_codes : bool
+        Whether codes are for many queries as well.
     """
 
     def __init__(
@@ -51,11 +54,17 @@ class StagedBounds:
         codes: CodeBounds | None = None,
         fine: FineBounds | None = None,
         plain: ProductBounds | None = None,
+        batches_by_codes: bool = False,
     ) -> None:
         self.coarse = coarse
         self.codes = codes
         self.fine = fine
         self.plain = plain
+        self.batches_by_codes = batches_by_codes
+        rotations = [stage.rotation for stage in (codes, fine) if stage is not None]
+        if isinstance(coarse, HeadBounds):
+            rotations.append(coarse.rotation)
+        share([rotation for rotation in rotations if rotation is not None])
 
     @classmethod
     def from_parts(
@@ -81,15 +90,16 @@ class StagedBounds:
                 return cls(plain)
         centre = part_of(parts, "centre", np.float64, (n_features,))
         frame = Frame(metric, centre, int(plan["exponent"]))
+        by_codes = plan.get("batches") == "codes"
         codes = fine = None
         if "code_size" in plan:
             codes = CodeBounds.from_parts(frame, rows.shape, int(plan["code_size"]), parts)
         if "fine_size" in plan:
             fine = FineBounds.from_parts(frame, rows.shape, int(plan["fine_size"]), parts)
         if engine == "product" and plain is not None:
-            return cls(plain, codes, fine, plain)
+            return cls(plain, codes, fine, plain, by_codes)
         coarse = HeadBounds.from_parts(frame, rows.shape, int(plan["head_size"]), parts)
-        return cls(coarse, codes, fine, plain)
+        return cls(coarse, codes, fine, plain, by_codes)
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
@@ -106,7 +116,8 @@ class StagedBounds:
 
     def sieve(self, prepared: Float64Array) -> Sieve:
         """Return what rules rows out for these queries, prepared by the metric."""
-        if self.codes is not None and len(prepared) <= _FEW_QUERIES:
+        few = len(prepared) <= _FEW_QUERIES or self.batches_by_codes
+        if self.codes is not None and few:
             packed = self.codes.packed
             if packed is not None:
                 return CodedQueries(self.codes, packed, prepared)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -26,58 +28,90 @@ def lanes_for(n_columns: int, n_neighbors: int) -> int:
 
 
 class Grouped:
-    """A matrix of upper bounds, with the maximum of every group of its columns.
+    """Upper bounds of some rows, with the maximum of every group of them.
 
-    Columns that are ``n_groups`` apart form a group, so column c is in group ``c % n_groups``. A
-    group whose maximum does not reach a floor is passed over without a look at its columns.
+    Columns of a piece that are ``n_groups`` apart form a group.
 
     Parameters
     ----------
-    bounds : ndarray of shape (n_queries, lanes * n_groups), dtype float32 or int32
+    bounds : ndarray of shape (n_pieces, n_queries, lanes * n_groups), dtype float32 or int32
         C-contiguous; padding columns hold less than any bound.
     lanes : int
         Columns per group.
     """
 
     def __init__(self, bounds: NDArray[Any], lanes: int) -> None:
-        self.bounds = bounds
-        self.n_groups = bounds.shape[1] // lanes
-        self.cube = bounds.reshape(len(bounds), lanes, self.n_groups)
-        self.maxima: NDArray[Any] = bounds if lanes == 1 else self.cube.max(axis=1)
+        n_pieces, n_queries, width = bounds.shape
+        self._width = width
+        self._n_groups = width // lanes
+        self._cube = bounds.reshape(n_pieces, n_queries, lanes, self._n_groups)
+        maxima = bounds if lanes == 1 else self._cube.max(axis=2)
+        self._maxima: NDArray[Any] = maxima.transpose(1, 0, 2).reshape(n_queries, -1)
 
     def leaders(self, count: int) -> RowArray:
         """Return, for each query, the columns of the `count` groups with the largest maxima."""
-        count = min(count, self.n_groups)
-        if count == self.n_groups:
-            groups = np.broadcast_to(np.arange(count), (len(self.maxima), count))
+        n_queries, n_groups = self._maxima.shape
+        count = min(count, n_groups)
+        if count == n_groups:
+            groups = np.broadcast_to(np.arange(count), (n_queries, count))
         else:
-            groups = np.argpartition(self.maxima, self.n_groups - count, axis=1)[:, -count:]
-        queries = np.arange(len(groups))[:, np.newaxis]
-        lanes = self.cube[queries, :, groups].argmax(axis=2)
-        return np.asarray(lanes * self.n_groups + groups, dtype=np.int64)
+            groups = np.argpartition(self._maxima, n_groups - count, axis=1)[:, -count:]
+        pieces, groups = np.divmod(groups, self._n_groups)
+        queries = np.arange(n_queries)[:, np.newaxis]
+        lanes = self._cube[pieces, queries, :, groups].argmax(axis=2)
+        return np.asarray(pieces * self._width + lanes * self._n_groups + groups, np.int64)
 
-    def leading(self, count: int) -> NDArray[Any]:
-        """Return, for each query, the largest maxima, at most `count`."""
-        place = max(self.n_groups - count, 0)
-        return np.asarray(np.partition(self.maxima, place, axis=1)[:, place:])
 
-    def groups_reaching(self, floors: NDArray[Any]) -> tuple[IntArray, IntArray]:
-        """Return the pairs (query, group) with a bound that is not below the query's floor."""
-        if len(floors) == 1:
-            groups = np.flatnonzero(self.maxima[0] >= floors[0])
-            return np.zeros(len(groups), np.intp), groups
-        queries, groups = np.nonzero(self.maxima >= floors[:, np.newaxis])
-        return queries, groups
+def places(bounds: NDArray[Any], queries: IntArray, columns: RowArray) -> tuple[Any, ...]:
+    """Return the index of pairs of a query and a column in bounds that come in pieces."""
+    if len(bounds) == 1:
+        return 0, queries, columns
+    pieces, columns = np.divmod(columns, bounds.shape[2])
+    return pieces, queries, columns
 
-    def columns_reaching(
-        self, floors: NDArray[Any], queries: IntArray, groups: IntArray
-    ) -> tuple[IntArray, RowArray]:
-        """Return the pairs (query, column) in some groups whose bound reaches the floor."""
-        if self.maxima is self.bounds:
-            return queries, groups.astype(np.int64)
-        values = self.cube[queries, :, groups]
-        pairs, lanes = np.nonzero(values >= floors[queries, np.newaxis])
-        return queries[pairs], np.asarray(lanes * self.n_groups + groups[pairs], dtype=np.int64)
+
+def reaching(bounds: NDArray[Any], floors: NDArray[Any]) -> tuple[IntArray, RowArray]:
+    """Return the pairs (query, column) whose bound is not below the query's floor.
+
+    Parameters
+    ----------
+    bounds : ndarray of shape (n_pieces, n_queries, 8 n), dtype float32 or int32
+        C-contiguous.
+    floors : ndarray of shape (n_queries,), of the same dtype
+    """
+    reached = _scratch.mask(bounds.shape)
+    np.greater_equal(bounds, floors[:, np.newaxis], out=reached)
+    # Eight answers are looked at as one number: nearly all of them are no.
+    eights = np.flatnonzero(reached.reshape(-1).view(np.uint64) != 0)
+    if not len(eights):
+        return eights, eights
+    of, columns = np.nonzero(reached.reshape(-1, 8).take(eights, axis=0))
+    columns += eights.take(of) * 8
+    _, n_queries, width = bounds.shape
+    if n_queries == 1:
+        return np.zeros(len(columns), np.intp), columns
+    lines, columns = np.divmod(columns, width)
+    if len(bounds) == 1:
+        return lines, columns
+    pieces, queries = np.divmod(lines, n_queries)
+    columns += pieces * width
+    return queries, columns
+
+
+class _Scratch(threading.local):
+    """Memory that each thread keeps: getting it anew costs as much as filling it."""
+
+    def __init__(self) -> None:
+        self._mask = np.empty(0, bool)
+
+    def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        size = math.prod(shape)
+        if self._mask.size < size:
+            self._mask = np.empty(size, bool)
+        return self._mask[:size].reshape(shape)
+
+
+_scratch = _Scratch()
 
 
 class Best:
@@ -98,6 +132,11 @@ class Best:
         self.distances = np.full((n_queries, n_neighbors), np.inf)
         self.rows = np.full((n_queries, n_neighbors), -1, dtype=np.int64)
         self.is_empty = True
+
+    def take(self, other: Best) -> None:
+        """Take in what another one holds, of the same queries and other rows."""
+        queries, places = np.nonzero(other.rows >= 0)
+        self.merge(queries, other.distances[queries, places], other.rows[queries, places])
 
     @property
     def worst(self) -> Float64Array:
