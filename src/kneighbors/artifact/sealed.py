@@ -5,7 +5,7 @@ system (SIGBUS); write into it, and the answers change. So a process that must n
 files. It copies the parts, while their SHA-256 is taken, into a *sealed* file in memory (memfd,
 ``F_SEAL_WRITE``), which the kernel lets nobody cut or write to, and maps that.
 
-`docs/decisions/0011-files-that-change-under-a-server.md` has what it costs.
+`docs/decisions/0012-files-that-change-under-a-server.md` has what it costs.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ usage, or a file that holds no such key; 130 interrupted.
 
 
 @click.command(name="sign", epilog=_EPILOG)
-@click.argument("path", metavar="M", required=False)
+@click.argument("path", metavar="[M]", required=False)
 @click.option("--key", metavar="FILE", help="Sign with this private key, in PEM.")
 @click.option("--check", metavar="FILE", help="Check the signature by these public keys.")
 @click.option("--new-key", metavar="FILE", help="Make a pair of keys; no file may be there.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from kneighbors.neighbors.nearest import NearestNeighbors
 def load(
     path: str | Path,
     *,
-    require_signature: str | Path | None = None,
+    require_signature: str | os.PathLike[str] | None = None,
     mapped: bool | None = None,
 ) -> NearestNeighbors:
     """Open an artifact as a fitted estimator.
