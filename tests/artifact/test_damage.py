@@ -26,7 +26,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, tupl
         making.save_small(path)
     with open_artifact(path) as artifact:
         expected = making.answers(artifact)
-        assert artifact.index.rows.n_blocks_checked == 4  # type: ignore[union-attr]
+        assert artifact.index.rows.n_blocks_checked == 4  # type: ignore[attr-defined]
     yield path, expected
     assert all(report.is_whole for report in verify(path))
 

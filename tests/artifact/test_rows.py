@@ -88,13 +88,13 @@ def test_only_touched_blocks_are_checked_and_each_once(
 ) -> None:
     rows = rows_of(tmp_path, making.corpus(4096, 16))  # 64 rows to a block, 65 blocks
     checked: list[int] = []
-    check = CheckedRows._check_block
+    compare = CheckedRows._compare
 
-    def watched(self: CheckedRows, block: int) -> None:
+    def watched(self: CheckedRows, block: int, data: bytes) -> None:
         checked.append(block)
-        check(self, block)
+        compare(self, block, data)
 
-    monkeypatch.setattr(CheckedRows, "_check_block", watched)
+    monkeypatch.setattr(CheckedRows, "_compare", watched)
     rows.take(np.array([100, 100, 101, 4000]))
     assert checked == [1, 62]
     rows.take(np.array([100, 4000]))
