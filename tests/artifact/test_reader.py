@@ -135,7 +135,7 @@ def test_descriptors_are_closed_after_saving_and_its_refusals(saved: Path) -> No
 
 
 def test_large_parts_are_checked_by_threads(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kneighbors.artifact.reader._WORTH_THREADS", 0)
+    monkeypatch.setattr("kneighbors.artifact.hashing._WORTH_THREADS", 0)
     with open_artifact(saved) as artifact:
         assert artifact.index.n_samples == 200
     for name in ("factors.npy", "items.arrow"):
