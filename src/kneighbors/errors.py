@@ -15,6 +15,7 @@
     ├── ScriptError (RuntimeError) a user's script: missing, of no use, or raising
     ├── ServiceError (RuntimeError) what a server answered instead of neighbours
     ├── LocalError (RuntimeError)   SageMaker on this machine cannot start, or is not up
+    ├── ClusterError (RuntimeError) a cluster that is not there, or has no copy of what is asked for
     └── MissingExtra (ImportError) an optional dependency that is not installed
 
 A message says what was expected, what came and where, and what to do. ``code`` is stable: programs
@@ -123,6 +124,10 @@ class ServiceError(KNeighborsError, RuntimeError):
 
 class LocalError(KNeighborsError, RuntimeError):
     """SageMaker on this machine cannot start, is not up, or is up already."""
+
+
+class ClusterError(KNeighborsError, RuntimeError):
+    """A cluster cannot be reached, or holds no copy of what is asked for at the moment."""
 
 
 class MissingExtra(KNeighborsError, ImportError):

@@ -89,11 +89,11 @@ def evaluate_with_interactions(
     as_json: bool,
 ) -> None:
     """Evaluate the recommendations of an artifact, and show what came of it."""
-    from kneighbors.shards import open_saved
     from kneighbors.evaluate import Columns, evaluate_interactions
     from kneighbors.evaluate.interaction_columns import time_of
     from kneighbors.evaluate.recommendations import DEFAULT_N_NEIGHBORS
     from kneighbors.recommend.recommender import Recommender
+    from kneighbors.shards import open_saved
 
     passed_on = {name: given[name] for name in _PASSED_ON if name in given}
     if "cutoff" in given:

@@ -11,8 +11,14 @@ import click
 from kneighbors.cli.console import progress_bars, remark, write_json, write_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from kneighbors.sagemaker.report import Report
     from kneighbors.sagemaker.sharding import ShardedReport
+    from kneighbors.sagemaker.training import TrainingSettings
+    from kneighbors.search.progress import Progress
+    from kneighbors.shards import ShardPlan
 
 _EPILOG = """\b
 Examples:
@@ -125,6 +131,16 @@ def _dashes(token: str) -> str:
 @click.option(
     "--shard", "number", type=int, metavar="N", help="Make a shard again that is missing, from 0."
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Make the shards on a cluster: auto, host:port or ray://host:port.",
+)
+@click.option(
+    "--memory-per-task",
+    metavar="SIZE",
+    help="Memory that one shard may take while it is made, such as 2GiB.",
+)
 @click.option("--no-progress", is_flag=True, help="No bars and no stages on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
 def command(
@@ -133,6 +149,8 @@ def command(
     n_shards: int | None,
     rows_per_shard: int | None,
     number: int | None,
+    cluster: str | None,
+    memory_per_task: str | None,
     **options: Any,
 ) -> None:
     """Fit a corpus, save the artifact and print one metric a line.
@@ -147,6 +165,8 @@ def command(
     settings = TrainingSettings.resolve(options, os.environ)
     if sum(one is not None for one in (n_shards, rows_per_shard, number)) > 1:
         raise click.UsageError("Expected one of --shards, --rows-per-shard and --shard.")
+    if cluster is not None and n_shards is None and rows_per_shard is None:
+        raise click.UsageError("Expected --shards or --rows-per-shard with --cluster.")
     if number is not None:
         from kneighbors.sagemaker.sharding import rebuild_shard
 
@@ -162,7 +182,14 @@ def command(
             from kneighbors.sagemaker.sharding import train_sharded
 
             report = train_sharded(
-                settings, progress, remark, n_shards=n_shards, rows_per_shard=rows_per_shard
+                settings,
+                progress,
+                remark,
+                n_shards=n_shards,
+                rows_per_shard=rows_per_shard,
+                build=None
+                if cluster is None
+                else _on(cluster, memory_per_task, settings, progress),
             )
         else:
             report = train_host(settings, progress, remark)
@@ -175,3 +202,26 @@ def command(
         write_line(line)
     if sys.stderr.isatty():
         remark(f"Saved {report.model_dir}. Try: kneighbors query {report.model_dir} --row 0")
+
+
+def _on(
+    cluster: str, memory: str | None, settings: TrainingSettings, progress: Progress
+) -> Callable[[ShardPlan, Path], None]:
+    """Return what makes all shards of a plan on a cluster."""
+    from functools import partial
+
+    from kneighbors.cli.sizes import bytes_of
+    from kneighbors.cluster import build_shards
+    from kneighbors.sagemaker.sharding import write_planned
+
+    def build(plan: ShardPlan, target: Path) -> None:
+        build_shards(
+            partial(write_planned, settings, plan, target=target),
+            plan.n_shards,
+            cluster,
+            memory_bytes=None if memory is None else bytes_of(memory),
+            environ=tuple(name for name in os.environ if name.startswith("AWS_")),
+            progress=progress,
+        )
+
+    return build

@@ -122,6 +122,23 @@ class Model:
         from kneighbors.shards import open_saved
 
         artifact = open_saved(path, require_signature=require_signature)
+        return cls.of(
+            artifact,
+            limits=limits,
+            default_n_neighbors=default_n_neighbors,
+            default_accept=default_accept,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        artifact: Artifact,
+        *,
+        limits: Limits | None = None,
+        default_n_neighbors: int | None = None,
+        default_accept: str | None = None,
+    ) -> Model:
+        """Return an open artifact as a model; parameters as of `open`."""
         if default_n_neighbors is None:
             recorded: Any = (artifact.manifest.source or {}).get("n_neighbors")
             usable = type(recorded) is int and recorded >= 1

@@ -73,6 +73,14 @@ def opener_of(
 def _opened(path: Path, settings: Settings) -> Hosted:
     from kneighbors.sagemaker.model import Model
 
+    if settings.cluster:
+        from kneighbors.cluster import open_on_cluster
+
+        return Model.of(
+            open_on_cluster(path, settings.cluster, replicas=settings.replicas),
+            limits=settings.limits,
+            default_n_neighbors=settings.n_neighbors or None,
+        )
     return Model.open(
         path,
         limits=settings.limits,

@@ -64,6 +64,19 @@ class Settings(Defences):
         variable="SAGEMAKER_MULTI_MODEL",
         one_of=("false", "true"),
     )
+    cluster: str = setting(
+        "",
+        "Cluster whose machines search the shards of the model: auto, host:port or "
+        "ray://host:port; none if empty.",
+        variable="KNEIGHBORS_CLUSTER",
+    )
+    replicas: int = setting(
+        1,
+        "Copies of each shard on the cluster.",
+        variable="KNEIGHBORS_REPLICAS",
+        least=1,
+        most=1000,
+    )
     explorer: str = setting(
         "false",
         "Whether there is a page at /explorer to explore the model in.",
@@ -287,8 +300,8 @@ class Settings(Defences):
 
     @property
     def worker_count(self) -> int:
-        """Number of processes that answer."""
-        return self.workers or min(available_cores(), 16)
+        """Number of processes that answer; one where a cluster does the work."""
+        return self.workers or (1 if self.cluster else min(available_cores(), 16))
 
     @property
     def blas_thread_count(self) -> int:

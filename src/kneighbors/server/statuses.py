@@ -45,6 +45,7 @@ SERVER_CODES = MappingProxyType(
         "stopping": (503, "The server is about to stop."),
         "overloaded": (503, "Too many requests wait already, or their bodies are too large."),
         "connections-exhausted": (503, "Too many connections are open."),
+        "shard-unavailable": (503, "No machine holds some of the rows at the moment."),
         "answer-timeout": (503, "The answer took too long."),
         "memory-exhausted": (503, "There was not enough memory for the answer."),
         "model-busy": (

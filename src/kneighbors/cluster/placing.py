@@ -1,0 +1,169 @@
+"""Where the hosts of shards are: started over the machines, looked after, asked in turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kneighbors.cluster.host import ShardHost
+from kneighbors.errors import ClusterError
+from kneighbors.shards.manifest import ShardEntry, ShardsManifest
+
+#: Seconds between two looks at hosts that did not answer.
+_LOOK_S = 0.5
+#: Seconds in which a host that is looked at has to answer.
+_ANSWER_S = 2.0
+#: Seconds that opening all shards may take in the beginning.
+_OPEN_S = 600.0
+
+
+class Host:
+    """One copy of a shard, and whether it is to be asked.
+
+    Parameters
+    ----------
+    actor : Any
+        The handle of its actor.
+    """
+
+    __slots__ = ("actor", "is_slow", "is_up", "under_way")
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+        self.is_up = True
+        self.is_slow = False
+        self.under_way = 0
+
+
+class Hosts:
+    """All copies of all shards.
+
+    A host that has failed is not asked until it has answered a question that costs nothing; Ray
+    starts it again meanwhile, on another machine if need be. One that was overtaken by another is
+    asked only where there is no other, until it has answered such a question.
+
+    Parameters
+    ----------
+    ray : module
+    path : Path
+        The artifact, which every machine can read.
+    manifest : ShardsManifest
+    replicas : int
+        Copies of each shard, on different machines as far as there are enough.
+    """
+
+    def __init__(self, ray: Any, path: Path, manifest: ShardsManifest, replicas: int) -> None:
+        self._ray = ray
+        self._manifest = manifest
+        self._lock = threading.Lock()
+        self._is_closed = threading.Event()
+        self.of_shard: list[list[Host]] = [
+            [Host(self._start(path, entry)) for _ in range(replicas)] for entry in manifest.shards
+        ]
+        self._await_all()
+        self._looking = threading.Thread(target=self._look, name="kneighbors-hosts", daemon=True)
+        self._looking.start()
+
+    def choose(self, shard: int, tried: Sequence[Host]) -> Host | None:
+        """Return the host of a shard with least to do that was not tried; None if there is none."""
+        with self._lock:
+            able = [host for host in self.of_shard[shard] if host.is_up and host not in tried]
+            if not able:
+                return None
+            host = min(able, key=lambda one: (one.is_slow, one.under_way))
+            host.under_way += 1
+            return host
+
+    def release(self, host: Host, *, is_up: bool = True) -> None:
+        """Say that a host is done with a task, and whether it may have the next."""
+        with self._lock:
+            host.under_way -= 1
+            host.is_up = host.is_up and is_up
+
+    def suspect(self, host: Host) -> None:
+        """Prefer others until the host has answered a look."""
+        with self._lock:
+            host.is_slow = True
+
+    def missing(self) -> list[ShardEntry]:
+        """Return the shards of which no host is up."""
+        with self._lock:
+            pairs = zip(self._manifest.shards, self.of_shard, strict=True)
+            return [entry for entry, hosts in pairs if not any(host.is_up for host in hosts)]
+
+    def close(self) -> None:
+        """End all hosts."""
+        self._is_closed.set()
+        self._looking.join()
+        if self._ray.is_initialized():
+            for hosts in self.of_shard:
+                for host in hosts:
+                    self._ray.kill(host.actor)
+
+    def _start(self, path: Path, entry: ShardEntry) -> Any:
+        from kneighbors import __version__
+
+        # One thread of arithmetic for each: hosts share the cores of their machine.
+        environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}}
+        remote = self._ray.remote(
+            num_cpus=0,
+            max_restarts=-1,
+            # Another host is asked at once; repeating is no matter of the one that failed.
+            max_task_retries=0,
+            scheduling_strategy="SPREAD",
+            runtime_env=environment,
+            max_concurrency=2,
+        )(ShardHost)
+        return remote.remote(str(path / entry.folder), entry, self._manifest, __version__)
+
+    def _await_all(self) -> None:
+        checks = [host.actor.check.remote() for hosts in self.of_shard for host in hosts]
+        try:
+            failures = self._ray.get(checks, timeout=_OPEN_S)
+        except self._ray.exceptions.GetTimeoutError:
+            raise ClusterError(
+                "cluster-unready",
+                f"Expected all shards to be open within {_OPEN_S:.0f} s, got fewer.",
+                hint="`ray status` says what resources are missing.",
+            ) from None
+        except self._ray.exceptions.RayError as error:
+            raise ClusterError(
+                "cluster-worker",
+                f"Expected machines that can open shards, got: {_first_line(error)}",
+                hint="Every machine needs kneighbors, and the artifact at the same path.",
+            ) from None
+        failure = next((one for one in failures if one is not None), None)
+        if failure is not None:
+            raise failure
+
+    def _look(self) -> None:
+        """Ask hosts that are not up or slow, until they answer."""
+        while not self._is_closed.wait(_LOOK_S):
+            with self._lock:
+                every = [host for hosts in self.of_shard for host in hosts]
+                down = [host for host in every if host.is_slow or not host.is_up]
+            asked = {host.actor.check.remote(): host for host in down}
+            until = time.monotonic() + _ANSWER_S
+            while asked and time.monotonic() < until and not self._is_closed.is_set():
+                done, _ = self._ray.wait(list(asked), timeout=0.1)
+                for reference in done:
+                    host = asked.pop(reference)
+                    if self._has_opened(reference):
+                        with self._lock:
+                            host.is_up, host.is_slow = True, False
+            for reference in asked:
+                self._ray.cancel(reference, force=False)
+
+    def _has_opened(self, reference: Any) -> bool:
+        try:
+            return self._ray.get(reference) is None
+        except self._ray.exceptions.RayError:
+            return False
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__

@@ -1,0 +1,203 @@
+"""What a cluster answers is what one machine answers, also while hosts are lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from kneighbors.cluster import RayExecutor, build_shards, open_on_cluster
+from kneighbors.cluster.connecting import connect
+from kneighbors.errors import ArtifactError, ClusterError, ParameterRefused
+from kneighbors.shards import TakeRows, open_sharded
+from kneighbors.shards.opening import ShardedArtifact
+from support import shards_making as making
+
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cluster") / "M"
+    making.write(path, making.corpus(), n_shards=3)
+    return path
+
+
+@pytest.fixture(scope="module")
+def single(cluster: Any, path: Path) -> Iterator[RayExecutor]:
+    executor = RayExecutor(path, replicas=1)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def double(cluster: Any, path: Path) -> Iterator[ShardedArtifact]:
+    artifact = open_on_cluster(path, replicas=2)
+    yield artifact
+    artifact.close()
+
+
+def processes(executor: RayExecutor, shard: int) -> list[int]:
+    ray = connect("auto")
+    hosts = executor.hosts.of_shard[shard]
+    return [ray.get(host.actor.process.remote(), timeout=60) for host in hosts]
+
+
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> float:
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def test_answers_are_those_of_one_machine_to_the_bit(double: ShardedArtifact, path: Path) -> None:
+    Q = making.corpus()[::7]
+    alone, together = open_sharded(path), double
+    for k in (1, 10, 300):
+        expected, actual = alone.index.kneighbors(Q, k), together.index.kneighbors(Q, k)
+        np.testing.assert_array_equal(expected[0], actual[0])
+        np.testing.assert_array_equal(expected[1], actual[1])
+    expected_within: Any = alone.index.radius_neighbors(Q[:5], 3.0)
+    actual_within: Any = together.index.radius_neighbors(Q[:5], 3.0)
+    for one, other in zip(expected_within, actual_within, strict=True):
+        assert [row.tolist() for row in one] == [row.tolist() for row in other]
+    alone.close()
+
+
+def test_a_shard_without_a_host_is_named_and_comes_back(single: RayExecutor) -> None:
+    X = making.corpus()
+    (process,) = processes(single, 1)
+    os.kill(process, signal.SIGKILL)
+    until(lambda: single.submit(1, TakeRows(np.array([0]))).exception(60) is not None)
+    error = single.submit(1, TakeRows(np.array([0]))).exception(60)
+    if error is not None:  # unless it is back already
+        assert isinstance(error, ClusterError)
+        assert error.code == "shard-unavailable"
+        assert "400 to 799" in error.message
+    until(lambda: single.hosts.missing() == [])
+    taken = single.submit(1, TakeRows(np.array([0]))).result(60)
+    np.testing.assert_array_equal(X[400:401], taken)
+
+
+def test_with_two_copies_a_killed_host_costs_no_request(double: ShardedArtifact) -> None:
+    artifact = double
+    executor: Any = cast(Any, artifact.index).executor
+    Q = making.corpus()[:4]
+    expected = artifact.index.kneighbors(Q, 5)
+    stop, slowest, count = threading.Event(), [0.0], [0]
+
+    def ask() -> None:
+        while not stop.is_set():
+            begun = time.monotonic()
+            found = artifact.index.kneighbors(Q, 5)
+            slowest[0] = max(slowest[0], time.monotonic() - begun)
+            count[0] += 1
+            np.testing.assert_array_equal(expected[1], found[1])
+
+    failures: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            ask()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for shard in range(3):
+        os.kill(processes(executor, shard)[shard % 2], signal.SIGKILL)
+        before = count[0]
+        until(lambda before=before: count[0] > before + 5 or bool(failures))  # type: ignore[misc]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_what_a_shard_refuses_is_raised_here(cluster: Any, path: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "M"
+    shutil.copytree(path, copy)
+    part = next((copy / cast(Any, open_sharded(copy).manifest).shards[2].folder).glob("vectors*"))
+    data = bytearray(part.read_bytes())
+    data[-3] ^= 1
+    part.write_bytes(data)
+    with pytest.raises(ArtifactError) as caught:
+        open_on_cluster(copy).index.kneighbors(making.corpus()[::40], 1200)
+    assert caught.value.code == "artifact-damaged"
+
+
+def write_number(folder: Path, number: int) -> None:
+    """Write a file; the first try for an odd number kills its process."""
+    mark = folder / f"tried-{number}"
+    if number % 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / str(number)).write_text(str(number))
+
+
+def refuse(number: int) -> None:
+    raise ParameterRefused("parameter-range", f"Expected another number than {number}.")
+
+
+def take_too_much(number: int) -> None:
+    assert len(np.ones(1 << 28)) > number
+
+
+def test_shards_are_made_though_their_tasks_are_killed(cluster: Any, tmp_path: Path) -> None:
+    build_shards(partial(write_number, tmp_path), 6)
+    made = sorted(path.name for path in tmp_path.iterdir() if path.name.isdecimal())
+    assert made == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_what_making_a_shard_refuses_is_raised(cluster: Any) -> None:
+    with pytest.raises(ParameterRefused):
+        build_shards(refuse, 2)
+
+
+def test_a_task_that_takes_too_much_is_named_with_its_limit(cluster: Any) -> None:
+    with pytest.raises(ClusterError) as caught:
+        build_shards(take_too_much, 1, memory_bytes=256 << 20)
+    assert caught.value.code == "cluster-memory"
+    assert "shard 0" in caught.value.message
+    assert str(256 << 20) in caught.value.message
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:1", "127.0.0.1:1"])
+def test_a_cluster_that_does_not_answer_is_named(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ClusterError) as caught:
+        connect(address)
+    assert caught.value.code == "cluster-unreachable"
+    assert caught.value.where == address
+    assert "tried for 5 s" in caught.value.message
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", "http://127.0.0.1:8265", "host:port"])
+def test_an_address_that_is_none_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ClusterError) as caught:
+        connect(address)
+    assert caught.value.code == "cluster-address"
+
+
+def test_no_copy_at_all_is_refused(path: Path) -> None:
+    with pytest.raises(ParameterRefused):
+        RayExecutor(path, replicas=0)
