@@ -11,7 +11,7 @@ bin := .venv/bin
 step := scripts/step
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## Fit, save, serve and query 180,000 generated wines
@@ -87,7 +87,6 @@ test-s3: ## Run what speaks S3 on Ceph's gateway, a real server (0.2 GB below .c
 
 test-ray: ## Run the cluster's tests on Ray's own nodes, on the loopback
 	@$(environment) test
-	@$(bin)/python -c 'import ray' 2>/dev/null || $(bin)/pip install -q 'ray>=2.48'
 	@KNEIGHBORS_TEST_RAY=1 $(step) pytest $(bin)/python -m pytest tests/cluster $(ARGS)
 
 test-peers: ## Hold the evaluation's figures against RecTools and ranx, in an environment of their own (0.7 GB)

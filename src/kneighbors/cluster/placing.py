@@ -60,8 +60,10 @@ class Hosts:
         self._manifest = manifest
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
+        self._nodes = sorted(one["NodeID"] for one in ray.nodes() if one["Alive"])
         self.of_shard: list[list[Host]] = [
-            [Host(self._start(path, entry)) for _ in range(replicas)] for entry in manifest.shards
+            [Host(self._start(path, entry, shard + copy)) for copy in range(replicas)]
+            for shard, entry in enumerate(manifest.shards)
         ]
         self._await_all()
         self._looking = threading.Thread(target=self._look, name="kneighbors-hosts", daemon=True)
@@ -103,8 +105,14 @@ class Hosts:
                 for host in hosts:
                     self._ray.kill(host.actor)
 
-    def _start(self, path: Path, entry: ShardEntry) -> Any:
+    def _start(self, path: Path, entry: ShardEntry, place: int) -> Any:
+        """Start a host on one of the machines in turn, or on another if that is lost."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
         from kneighbors import __version__
+
+        # Ray's own spreading may put both copies of a shard on one machine.
+        node = self._nodes[place % len(self._nodes)]
 
         # One thread of arithmetic for each: hosts share the cores of their machine.
         environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}}
@@ -113,7 +121,7 @@ class Hosts:
             max_restarts=-1,
             # Another host is asked at once; repeating is no matter of the one that failed.
             max_task_retries=0,
-            scheduling_strategy="SPREAD",
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True),
             runtime_env=environment,
             max_concurrency=2,
         )(ShardHost)
