@@ -114,8 +114,9 @@ def test_an_output_is_overwritten_when_asked(model: Path, ended: Path) -> None:
 
 def test_what_no_join_wrote_is_never_overwritten(model: Path, ended: Path) -> None:
     (ended / "notes.txt").write_text("mine")
-    for options in ({}, {"resume": True}, {"overwrite": True}):
-        assert "storage-exists" == code_of(model, ended, **options)
+    for resume, overwrite in ((False, False), (True, False), (False, True)):
+        code = code_of(model, ended, resume=resume, overwrite=overwrite)
+        assert "storage-exists" == code
     assert "mine" == (ended / "notes.txt").read_text()
 
 

@@ -38,8 +38,8 @@ def test_a_ball_survives_its_journey_through_json() -> None:
 
 def gathering(path: Path, Q: Any, **options: Any) -> tuple[Gathering, Any]:
     artifact = open_sharded(path)
-    shards, executor = artifact.index.shards, artifact.index.executor  # type: ignore[attr-defined]
-    return Gathering(shards, executor, "euclidean", Q, **options), artifact
+    index: Any = artifact.index
+    return Gathering(index.shards, index.executor, "euclidean", Q, **options), artifact
 
 
 def test_shards_that_are_too_far_away_are_not_asked(tmp_path: Path) -> None:

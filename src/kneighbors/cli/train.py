@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kneighbors.sagemaker.report import Report
-    from kneighbors.sagemaker.sharding import ShardedReport
+    from kneighbors.sagemaker.sharded_report import ShardedReport
     from kneighbors.sagemaker.training import TrainingSettings
     from kneighbors.search.progress import Progress
     from kneighbors.shards import ShardPlan

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from kneighbors.errors import ArtifactError, ParameterRefused, Refused, StorageE
 from kneighbors.sagemaker.checkpoints import Say
 from kneighbors.sagemaker.labels import catalog_of, check_label_options
 from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS, TrainingSettings
+from kneighbors.sagemaker.sharded_report import ShardedReport
 from kneighbors.sagemaker.words import read_vocabulary
 from kneighbors.search.gate import check_corpus, check_n_neighbors
 from kneighbors.search.metrics import check_metric
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.search.rows import ArrayRows
-from kneighbors.shards.manifest import ShardEntry, ShardsManifest
+from kneighbors.shards.manifest import ShardEntry
 from kneighbors.shards.names import FOLDER, PLAN
 from kneighbors.shards.opening import read_manifest
 from kneighbors.shards.plan import ShardPlan
@@ -38,51 +38,6 @@ from kneighbors.storage.local import writing_whole
 _MOST_FILES = 100
 #: What may lie in a directory that becomes an artifact in shards.
 _OURS = frozenset({SHARDS, PLAN, "lost+found"})
-
-
-@dataclass(frozen=True, slots=True)
-class ShardedReport:
-    """What became of a training in shards.
-
-    Attributes
-    ----------
-    manifest : ShardsManifest
-    model_dir : Path
-    seconds : float
-    kept : int
-        Shards that an earlier run had made.
-    """
-
-    manifest: ShardsManifest
-    model_dir: Path
-    seconds: float
-    kept: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        manifest = self.manifest
-        return {
-            "rows": manifest.n_samples,
-            "dimensions": manifest.n_features,
-            "dtype": manifest.dtype,
-            "metric": manifest.metric,
-            "generation": manifest.generation,
-            "shards": [
-                {"folder": one.folder, "first_row": one.first_row, "rows": one.rows}
-                for one in manifest.shards
-            ],
-            "shards_kept": self.kept,
-            "artifact_bytes": manifest.total_bytes,
-            "seconds": round(self.seconds, 4),
-            "model_dir": str(self.model_dir),
-        }
-
-    def metric_lines(self) -> list[str]:
-        """Return one metric a line, as a training job's log has them."""
-        document = self.to_dict()
-        names = ("rows", "dimensions", "artifact_bytes", "seconds")
-        lines = [f"{name}={document[name]};" for name in names]
-        return [*lines, f"shards={len(self.manifest.shards)};"]
 
 
 def plan_of(
