@@ -1,6 +1,6 @@
 """Check that no dependency needs a compiler: each has a wheel for each platform and Python.
 
-Downloads only, into a temporary folder, all that `kneighbors[...]` installs.
+Resolves only what `kneighbors[...]` with all its extras installs, and installs nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ PLATFORMS = {
     "Linux aarch64": ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
     "macOS arm64": ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64"),
 }
+_PIP = (sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed")
 
 
 def requirements() -> list[str]:
@@ -34,7 +35,7 @@ def has_wheels(names: list[str], platforms: tuple[str, ...], python: str) -> str
     options += [f"--python-version={python}", "--only-binary=:all:", "--implementation=cp"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", "-d", folder, *options, *names],
+            [*_PIP, "--target", folder, *options, *names],
             capture_output=True,
             text=True,
             check=False,
