@@ -243,9 +243,14 @@ def _artifact(opened: Opened, *, mapped: bool) -> Artifact:
     }
     vectors = files.pop("vectors")
     mapped = mapped or not is_possible() or _size(files) > available_memory() // 2
-    contents = (
-        _mapped(files, manifest) if mapped else copy_of(files, manifest.parts, manifest.digest)
-    )
+    try:
+        contents = (
+            _mapped(files, manifest) if mapped else copy_of(files, manifest.parts, manifest.digest)
+        )
+    except BaseException:
+        # Whoever keeps the error keeps the frames that it came through, but no files.
+        files.clear()
+        raise
     arrays: dict[str, dict[str, NDArray[Any]]] = {
         role: {} for role in ("index", "ids", "lookup", "checksums", "vocabulary", "lists")
     }

@@ -8,6 +8,7 @@ every worker as soon as its last request is answered.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -271,3 +272,4 @@ def _let_go(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
+    gc.collect()  # functions within functions, and the threads that ran them, refer to each other
