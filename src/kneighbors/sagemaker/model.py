@@ -122,7 +122,7 @@ class Model:
         from kneighbors.shards import open_saved
 
         artifact = open_saved(path, require_signature=require_signature)
-        return cls.of(
+        return cls.of_artifact(
             artifact,
             limits=limits,
             default_n_neighbors=default_n_neighbors,
@@ -130,7 +130,7 @@ class Model:
         )
 
     @classmethod
-    def of(
+    def of_artifact(
         cls,
         artifact: Artifact,
         *,

@@ -76,7 +76,7 @@ def _opened(path: Path, settings: Settings) -> Hosted:
     if settings.cluster:
         from kneighbors.cluster import open_on_cluster
 
-        return Model.of(
+        return Model.of_artifact(
             open_on_cluster(path, settings.cluster, replicas=settings.replicas),
             limits=settings.limits,
             default_n_neighbors=settings.n_neighbors or None,
