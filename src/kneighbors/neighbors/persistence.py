@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kneighbors.shards import open_saved
 from kneighbors.neighbors.nearest import NearestNeighbors
+from kneighbors.shards import open_saved
 
 
 def load(
