@@ -176,9 +176,11 @@ def supervised(
     if not descriptors:
         os.waitpid(pid, 0)
         raise OSError(errno.ENOSYS, "no call can be watched here")
+    process = os.pidfd_open(pid)
     try:
-        _answer_all(descriptors[0], {CALLS[name][0]: name for name in names}, answer)
+        _answer_all(descriptors[0], process, {CALLS[name][0]: name for name in names}, answer)
     finally:
+        os.close(process)
         os.close(descriptors[0])
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -223,15 +225,19 @@ def _listen(names: frozenset[str]) -> int:
     return number
 
 
-def _answer_all(listener: int, known: dict[int, str], answer: Callable[[Notice], Answer]) -> None:
+def _answer_all(
+    listener: int, process: int, known: dict[int, str], answer: Callable[[Notice], Answer]
+) -> None:
     poll = select.poll()
     poll.register(listener, select.POLLIN)
+    # That nobody can ask any more is not always said by the listener itself.
+    poll.register(process, select.POLLIN)
     while True:
-        for _, event in poll.poll():
-            if event & select.POLLIN:
-                _answer_one(listener, known, answer)
-            elif event:
-                return
+        ready = dict(poll.poll())
+        if ready.get(listener, 0) & select.POLLIN:
+            _answer_one(listener, known, answer)
+        elif ready:
+            return
 
 
 def _answer_one(listener: int, known: dict[int, str], answer: Callable[[Notice], Answer]) -> None:

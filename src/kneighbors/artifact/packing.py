@@ -200,7 +200,10 @@ class TarGz:
         self._put(bytes(2 * BLOCK))
         self._write(self._packer.flush())
         self._write(struct.pack("<II", self._checksum, self.bytes_in & 0xFFFFFFFF))
-        os.pwrite(self._file.fileno(), self._digest.digest(), DIGEST_AT)
+        data, at = self._digest.digest(), DIGEST_AT
+        while data:
+            count = os.pwrite(self._file.fileno(), data, at)
+            data, at = data[count:], at + count
 
     def _put(self, data: bytes) -> None:
         self.bytes_in += len(data)

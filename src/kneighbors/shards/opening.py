@@ -23,6 +23,7 @@ from kneighbors.shards.index import ShardedIndex
 from kneighbors.shards.manifest import MAX_BYTES, ShardEntry, ShardsManifest
 from kneighbors.shards.rows import JoinedRows
 from kneighbors.shards.writing import place_of
+from kneighbors.storage import translated
 
 _HINT = "Restore the directory, or train again."
 #: How often shards are opened anew that are replaced while they are being opened.
@@ -107,7 +108,8 @@ def open_saved(
 
 def is_sharded(path: Path) -> bool:
     """Tell whether a directory holds an artifact in shards."""
-    return (path / SHARDS).is_file()
+    with translated(path):
+        return (path / SHARDS).is_file()
 
 
 def open_sharded(
