@@ -13,10 +13,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
+#: Tags that pip takes there, of which it guesses none when it looks for another machine: of glibc
+#: 2.28, as of Debian 10 and RHEL 8, and older; of macOS 14 and older.
+_LINUX = [f"manylinux_2_{minor}" for minor in range(28, 16, -1)] + ["manylinux2014"]
 PLATFORMS = {
-    "Linux x86_64": ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"),
-    "Linux aarch64": ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
-    "macOS arm64": ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64"),
+    "Linux x86_64": [f"{tag}_x86_64" for tag in _LINUX],
+    "Linux aarch64": [f"{tag}_aarch64" for tag in _LINUX],
+    "macOS arm64": [f"macosx_{major}_0_arm64" for major in range(14, 10, -1)],
 }
 _PIP = (sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed")
 
@@ -29,7 +32,7 @@ def requirements() -> list[str]:
     return sorted(one for one in every if not one.startswith("kneighbors["))
 
 
-def has_wheels(names: list[str], platforms: tuple[str, ...], python: str) -> str:
+def has_wheels(names: list[str], platforms: list[str], python: str) -> str:
     """Return nothing, or why pip finds no set of wheels."""
     options = [f"--platform={platform}" for platform in platforms]
     options += [f"--python-version={python}", "--only-binary=:all:", "--implementation=cp"]
