@@ -32,6 +32,7 @@ COMMANDS = {
     "query": "Ask an artifact or a server for nearest neighbours.",
     "evaluate": "Measure how good the answers are: against exact search, or what people chose.",
     "join": "Find the neighbours of every row of a file, or of a corpus among themselves.",
+    "plan": "Say what a corpus of a given size would take: instances, memory, cost, latency.",
     "explore": "Open a page to explore an artifact in: search, neighbours, filters, a map.",
     "inspect": "Show what an artifact holds, and check every byte.",
     "sign": "Say by a key who made an artifact, or check it.",
