@@ -18,8 +18,8 @@ elsewhere is scaled. Latency and the number of instances may be off by a factor
 of two; prices are list prices of the date that is shown, to be checked.
 
 \b
-Exit codes: 0 planned, even where nothing is possible; 1 the question is at
-fault; 2 wrong usage.
+Exit codes: 0 planned, even where nothing is possible; 2 wrong usage, or a
+question that is at fault.
 """
 
 
@@ -58,9 +58,9 @@ def _show(found: dict[str, Any]) -> None:
     )
     table = new_table()
     for name in ("place", "engine", "shards", "instances", "memory", "storage"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, overflow="fold")
     for name in ("$ a month", "median ms", "p99 ms"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", overflow="fold")
     for one in found["plans"]:
         table.add_row(one["place"], one["engine"], *_cells(one))
     stdout_console().print(table)
@@ -74,7 +74,7 @@ def _cells(one: dict[str, Any]) -> list[str]:
         return ["not possible"]
     return [
         f"{one['shards']:,} x {one['copies']:,}",
-        f"{one['instances']:,} {one['instance']}",
+        f"{one['instances']:,} {one['instance'].removeprefix('ml.')}",
         f"{one['memory_gib']:,.0f} GiB",
         f"{one['disk_gb'] + one['s3_gb']:,.0f} GB",
         f"{one['usd_a_month']:,.0f}",

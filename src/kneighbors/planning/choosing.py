@@ -17,7 +17,7 @@ from kneighbors.planning.report import report
 from kneighbors.planning.workload import Workload
 
 #: Numbers of shards that are tried differ by this factor, and of copies up to so many more.
-_STEP, _MORE_COPIES = 1.2, 2.0
+_STEP, _MORE_COPIES = 1.25, 2.0
 
 
 def plan(workload: Workload) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The numbers that plans are computed from, each with where it comes from and how far it may be off.
+"""The numbers that plans are computed from, each with its source and how far it may be off.
 
 Those that are called assumptions were not measured by this project. Seconds of a vCPU were measured
 on two of an AMD EPYC and doubled, as if both had been busy all the time.

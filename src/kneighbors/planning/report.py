@@ -13,7 +13,7 @@ _GIB = float(1 << 30)
 #: What breaks first to what would be done about it.
 REMEDIES = {
     "memory": "more shards, or vectors on disk",
-    "latency": "more shards while the scan outweighs the fan-out; then fewer bytes a row, or a graph",
+    "latency": "more shards while scanning outweighs asking them, then fewer bytes, or a graph",
     "processors": "more copies of each shard",
     "disk reads": "more copies, local NVMe, or vectors in memory",
     "shards": f"an artifact has at most {MOST_SHARDS:,} shards; larger instances",
