@@ -162,7 +162,7 @@ OPERATIONS = {
 }  # fmt: skip
 WRITING = ("train", "convert", "merge", "pack", "publish", "rollback")
 #: Those that have the most of their own ways to the disk; the rest is left to the long run.
-USUAL = ("train", "publish", "rollback", "query", "query of a place")
+USUAL = ("train", "pack", "publish", "rollback", "query", "query of a place")
 
 
 def cases() -> Iterator[Any]:
@@ -173,7 +173,7 @@ def cases() -> Iterator[Any]:
                 continue
             if name == "package" and fault is BROKEN:
                 continue  # its code is hundreds of files that are only read
-            is_usual = name in USUAL or fault in (FULL, KILLED)
+            is_usual = name in USUAL or fault is FULL
             marks = () if is_usual else pytest.mark.slow
             yield pytest.param(name, fault, marks=marks, id=f"{name}-{fault.name}")
 
