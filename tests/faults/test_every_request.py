@@ -36,8 +36,8 @@ def faults(*usual: str) -> list[Any]:
     ]
 
 
-#: How reading may be refused after one fault; after those that are not here, it may not be. The
-#: answer to a HEAD has no body that could tell why; a refusal that breaks off is not asked for again.
+#: How reading may be refused after one fault; after those that are not here, it may not be. An
+#: answer to a HEAD has no body to say why; a refusal that breaks off is not asked for again.
 REFUSED = {
     "403": {"storage-forbidden"},
     "expired": {"storage-forbidden", "storage-failed"},
