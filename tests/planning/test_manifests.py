@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kneighbors.cli import train
+from kneighbors.cli import serve, train
 
 FOLDER = Path(__file__).parents[2] / "operations" / "kuberay"
 #: Fields of KubeRay's resources, version ray.io/v1, that must be there.
@@ -68,6 +68,8 @@ def test_the_front_serves_where_the_service_and_the_ports_point() -> None:
         target["targetPort"],
     }
     assert said == {8080}
+    context = serve.command.make_context("serve", list(arguments))
+    assert (context.params["cluster"], int(context.params["replicas"])) == ("auto", 2)
     labels = workers["template"]["metadata"]["labels"]
     assert service["spec"]["selector"].items() <= labels.items()
     assert application["deployments"][0]["num_replicas"] == workers["replicas"]
