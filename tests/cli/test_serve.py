@@ -146,7 +146,8 @@ def test_every_setting_is_an_option_with_its_variable(cli: Runner) -> None:
     text = " ".join(cli("serve", "--help").out.split())
     for setting in fields(Settings):
         if setting.name != "model":
-            assert f"--{setting.name.replace('_', '-')} " in text
+            name = f"--{setting.name.replace('_', '-')}"
+            assert f"{name} " in text or f"{name}, " in text
             end = "]" if setting.default == "" else ";"
             assert f"[{setting.metadata['variable']}{end}" in text
 

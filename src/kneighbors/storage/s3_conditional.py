@@ -75,7 +75,7 @@ class ConditionalWriter:
                 raise
             # Ceph's gateway before version 17 compares the quotes as well, and so finds no version
             # to be the expected one. It does if the version is the expected one all the same.
-            if self.read(address, key)[1] != expected:
+            if self._tag(address, key) != expected:
                 raise
             return self._put(address, key, data, bare)
 
@@ -126,6 +126,12 @@ class ConditionalWriter:
         if tag is not None and there == data:
             return tag
         raise changed(address, expected)
+
+    def _tag(self, address: Address, key: str) -> str | None:
+        try:
+            return self.read(address, key)[1]
+        except StorageError:
+            return None
 
     def _has_bucket(self, address: Address) -> bool:
         try:
