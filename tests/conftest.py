@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -32,3 +32,25 @@ def shared_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProc
     variables = {f"KNEIGHBORS_LOCAL_{name}": value for name, value in limits.items()}
     with PlaneProcess(tmp_path_factory.mktemp("shared") / "root", environment=variables) as up:
         yield up
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    from support.storage_servers import s3_server
+
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give boto3's client for an account whose bucket ``wines`` is there and empty."""
+    from support.storage_servers import aws_client, use_endpoint
+
+    use_endpoint(monkeypatch, s3_url)
+    client = aws_client(s3_url)
+    client.create_bucket(Bucket="wines")
+    yield client
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket="wines"):
+        for found in page.get("Contents", []):
+            client.delete_object(Bucket="wines", Key=found["Key"])

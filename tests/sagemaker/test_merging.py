@@ -14,11 +14,11 @@ import pytest
 
 from kneighbors.artifact import Manifest, open_artifact, verify
 from kneighbors.errors import ArtifactError, ItemsRefused, ParameterRefused, StorageError
-from kneighbors.sagemaker.joining import JoinedRows
 from kneighbors.sagemaker.merging import merge
 from kneighbors.sagemaker.shards import Shard
 from kneighbors.sagemaker.training import TrainingSettings, train, train_host
 from kneighbors.search.rows import ArrayRows
+from kneighbors.shards.rows import JoinedRows
 
 # Enough rows, and a spectrum steep enough, for a head.
 X = np.random.default_rng(1).normal(size=(20_000, 48)) / np.arange(1, 49) ** 2

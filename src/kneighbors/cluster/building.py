@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kneighbors.cluster.connecting import connect
-from kneighbors.cluster.placing import _first_line
+from kneighbors.cluster.placing import last_line
 from kneighbors.errors import ClusterError, KNeighborsError
 from kneighbors.search.progress import Progress, ignore
 
@@ -99,7 +99,7 @@ def _raise_of(ray: Any, reference: Any, number: int, memory_bytes: int | None) -
         raise ClusterError(
             "cluster-task",
             f"Expected shard {number} to be made, got a task that ended {_RETRIES + 1} times: "
-            f"{_first_line(error)}",
+            f"{last_line(error)}",
             where=f"shard {number}",
         ) from None
     if isinstance(failure, MemoryError):

@@ -51,9 +51,10 @@ class RayExecutor:
         if replicas < 1:
             raise ParameterRefused("parameter-range", f"Expected 1 copy or more, got {replicas}.")
         source = Path(path).resolve()
-        self._shards = read_manifest(source).shards
+        manifest = read_manifest(source)
+        self._shards = manifest.shards
         self._ray = connect(address)
-        self.hosts = Hosts(self._ray, source, read_manifest(source), replicas)
+        self.hosts = Hosts(self._ray, source, manifest, replicas)
         self.slots = len(self._shards)
         self._attempts: set[_Attempt[Any]] = set()
         self._lock = threading.Lock()

@@ -140,7 +140,7 @@ class Hosts:
         except self._ray.exceptions.RayError as error:
             raise ClusterError(
                 "cluster-worker",
-                f"Expected machines that can open shards, got: {_first_line(error)}",
+                f"Expected machines that can open shards, got: {last_line(error)}",
                 hint="Every machine needs kneighbors, and the artifact at the same path.",
             ) from None
         failure = next((one for one in failures if one is not None), None)
@@ -172,6 +172,7 @@ class Hosts:
             return False
 
 
-def _first_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
+    """Return the line of a remote traceback that says what was raised."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Rows, ids and attributes of several artifacts, one after another, without copying the vectors."""
+"""Ids and attributes of several artifacts, one after another."""
 
 from __future__ import annotations
 
@@ -11,53 +11,9 @@ import numpy as np
 from kneighbors.artifact import Artifact
 from kneighbors.errors import ItemsRefused
 from kneighbors.items import Catalog
-from kneighbors.search.rows import FloatArray, RowArray, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class JoinedRows:
-    """The rows of several artifacts, one after another, as `kneighbors.search.rows.Rows`.
-
-    Parameters
-    ----------
-    parts : sequence of Rows
-        Of one width and one dtype; at least one.
-    """
-
-    def __init__(self, parts: Sequence[Rows]) -> None:
-        self._parts = list(parts)
-        self._ends = np.cumsum([part.shape[0] for part in parts])
-        self._starts = self._ends - [part.shape[0] for part in parts]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of rows and of features."""
-        return int(self._ends[-1]), self._parts[0].shape[1]
-
-    @property
-    def dtype(self) -> np.dtype[np.floating[Any]]:
-        """Type of the elements."""
-        return self._parts[0].dtype
-
-    def take(self, rows: RowArray) -> FloatArray:
-        """Return copies of the given rows, in the given order."""
-        out = np.empty((len(rows), self.shape[1]), self.dtype)
-        homes = np.searchsorted(self._ends, rows, side="right")
-        for home in np.unique(homes).tolist():
-            (places,) = np.nonzero(homes == home)
-            out[places] = self._parts[home].take(rows[places] - self._starts[home])
-        return out
-
-    def slice(self, start: int, stop: int) -> FloatArray:
-        """Return rows ``start`` to ``stop``: mapped, or copied where several parts hold them."""
-        pieces = [
-            part.slice(max(start - int(begin), 0), min(stop, int(end)) - int(begin))
-            for part, begin, end in zip(self._parts, self._starts, self._ends, strict=True)
-            if begin < stop and start < end
-        ]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def joined_catalog(places: Sequence[str], artifacts: Sequence[Artifact]) -> Catalog:

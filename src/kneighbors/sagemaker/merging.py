@@ -20,12 +20,13 @@ from kneighbors.artifact import Artifact, Manifest, open_artifact, save
 from kneighbors.artifact.names import MANIFEST
 from kneighbors.errors import ArtifactError, ParameterRefused
 from kneighbors.sagemaker.archives import fetched, unpack_tree
-from kneighbors.sagemaker.joining import JoinedRows, joined_catalog
+from kneighbors.sagemaker.joining import joined_catalog
 from kneighbors.sagemaker.settings import DEFAULT_N_NEIGHBORS
 from kneighbors.sagemaker.shards import EMPTY_NAME, PREFIX, EmptyShard, in_order
 from kneighbors.sagemaker.training import MOST_FILES, check_targets
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.progress import Progress, ignore
+from kneighbors.shards.rows import JoinedRows
 from kneighbors.storage import Address, translated
 from kneighbors.storage.temporary import temporary_folder
 
