@@ -13,6 +13,7 @@ import time
 from collections.abc import Sized
 
 _BEAT_S = 0.01
+_IDLE_S = 0.25  # between beats while nothing is in flight, so that an idle server sleeps
 _LATE_S = 0.05  # of a round, that is spent on answering where others wait
 _ROUNDS = 2  # in sequence that have to be late; a single one may have been stopped by the system
 #: Requests in flight at least that it takes: with fewer, something else makes the loop late.
@@ -34,6 +35,7 @@ class Pressure:
         self._in_flight = in_flight
         self._busy = max(_BUSY, room)
         self._beat_at = 0.0
+        self._interval_s = _BEAT_S
         self._late_rounds = 0
 
     def start(self) -> None:
@@ -45,10 +47,11 @@ class Pressure:
     def _beat(self) -> None:
         # Not by the loop's clock, which stands still within a round.
         now = time.monotonic()
-        is_late = now - self._beat_at > _BEAT_S + _LATE_S
+        is_late = now - self._beat_at > self._interval_s + _LATE_S
         self._late_rounds = self._late_rounds + 1 if is_late else 0
         self._beat_at = now
-        self._loop.call_later(_BEAT_S, self._beat)
+        self._interval_s = _BEAT_S if len(self._in_flight) else _IDLE_S
+        self._loop.call_later(self._interval_s, self._beat)
 
     @property
     def is_late(self) -> bool:
