@@ -269,7 +269,7 @@ def test_the_colours_are_chosen_and_kept(page: Page) -> None:
     button = page.locator(".theme")
     button.click()
     button.click()
-    assert page.evaluate(ground) != light
+    page.wait_for_function(f"light => {ground} !== light", arg=light)
     page.reload()
     page.wait_for_selector(".start")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"

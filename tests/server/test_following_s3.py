@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kneighbors.errors import StorageError
 from kneighbors.generations import publish
-from kneighbors.server.run import serve
 from support.artifact_making import corpus, save_small
 from support.server_process import ServerProcess, wait_for
 from support.storage_servers import aws_client, s3_server, use_endpoint
@@ -28,9 +28,9 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("s3")
 def test_what_is_published_on_s3_is_fetched_and_served(tmp_path: Path) -> None:
-    with pytest.raises(StorageError) as caught:
-        serve(PLACE, port=0)
-    assert "place-unknown" == caught.value.code
+    command = [sys.executable, "-m", "kneighbors", "serve", PLACE, "--port", "0"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (1, True) == (refused.returncode, "[place-unknown]" in refused.stderr)
     save_small(tmp_path / "0")
     first = publish(tmp_path / "0", PLACE)
     body = npy_body(corpus()[:1])
