@@ -104,16 +104,19 @@ def command(
     from kneighbors.join import estimate, join
 
     limit = None if memory_limit is None else bytes_of(memory_limit)
-    with _held_to(limit), _opened(model, threads, cluster, replicas) as artifact:
+    with _opened(model, threads, cluster, replicas) as artifact:
         settings = _settings(asked, limit, artifact.catalog.id_type)
-        if dry_run:
+        if dry_run or limit is not None:
+            # Under a limit too: code that is loaded later, and what a BLAS takes when it is first
+            # called, would end the run in words of their own where they do not fit.
             found = estimate(queries, artifact, settings)
+        if dry_run:
             if as_json:
                 write_json(found.to_dict())
             else:
                 _show(found)
             return
-        with _progress(wanted=not no_progress) as progress:
+        with _held_to(limit), _progress(wanted=not no_progress) as progress:
             report = join(
                 queries,
                 artifact,
@@ -193,9 +196,6 @@ def _held_to(limit: int | None) -> Iterator[None]:
         yield
         return
     import resource
-
-    # Loaded first: a library that does not fit would end the run in words of its own.
-    import pyarrow.parquet  # noqa: F401
 
     before = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
