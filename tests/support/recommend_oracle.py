@@ -63,21 +63,10 @@ def answer(X: Any, metric: str, ask: dict[str, Any]) -> tuple[list[int], list[fl
             continue
         taken.append(one)
         counts[group] = counts.get(group, 0) + 1
-    reason = None
-    if len(taken) < k:
-        rows = {one[2] for one in taken}
-        waiting = [one[2] for one in window if one[2] not in rows]
-        if groups and any(counts.get(groups[r], 0) >= most_of for r in waiting if groups[r]):
-            reason = "group"
-        elif waiting:
-            reason = "folded"
-        elif any(one[3] < least for one in candidates):
-            reason = "min_distance"
-        elif len(window) < len(candidates):
-            reason = "radius"
-        else:
-            reason = "excluded" if allowed < matching else "filter"
-            reason = "included" if allowed == matching == included else reason
+    short = len(taken) < k
+    reason = (
+        reason_of(ask, included, matching, candidates, window, taken, counts) if short else None
+    )
     if t:
         pool, taken = taken, []
         while pool and len(taken) < k:
@@ -87,3 +76,30 @@ def answer(X: Any, metric: str, ask: dict[str, Any]) -> tuple[list[int], list[fl
             worth = [(c[0], (1 - t) * c[1] - t * g) for c, g in zip(pool, gaps, strict=True)]
             taken.append(pool.pop(worth.index(min(worth))))
     return [one[2] for one in taken], [one[3] for one in taken], reason
+
+
+def reason_of(
+    ask: dict[str, Any],
+    included: set[int],
+    matching: set[int],
+    candidates: list[Any],
+    window: list[Any],
+    taken: list[Any],
+    counts: dict[Any, int],
+) -> str:
+    """Return why there are fewer answers than were asked for."""
+    groups, rows = ask.get("groups"), {one[2] for one in taken}
+    waiting = [one[2] for one in window if one[2] not in rows]
+    if groups and any(
+        counts.get(groups[row], 0) >= ask.get("max_per_group", 1) for row in waiting if groups[row]
+    ):
+        return "group"
+    if waiting:
+        return "folded"
+    if any(one[3] < ask.get("min_distance", -np.inf) for one in candidates):
+        return "min_distance"
+    if len(window) < len(candidates):
+        return "radius"
+    if matching & ask["excluded"]:
+        return "excluded"
+    return "included" if matching == included else "filter"
