@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 #: Every variable that could lead a test out of this machine, or to the developer's own account.
 _OUTSIDE = (
@@ -39,6 +39,16 @@ _OUTSIDE = (
     "ALL_PROXY",
     "all_proxy",
 )
+
+#: Serves until its stdin ends, as it does with whoever started it.
+_MOTO = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
 
 
 def use_endpoint(monkeypatch: pytest.MonkeyPatch, url: str, attempts: int = 2) -> None:
@@ -68,14 +78,16 @@ def s3_server() -> Iterator[str]:
         with tempfile.TemporaryDirectory(prefix="ceph-") as folder, gateway(Path(folder)) as url:
             yield url
         return
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    # A process of its own: what a test does to its own, with limits or forks, is nothing to it.
+    with subprocess.Popen(
+        [sys.executable, "-c", _MOTO],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
 def aws_client(url: str) -> Any:
