@@ -25,7 +25,6 @@ from comparison import quantiles
 from processes import free_port, served
 from results import append
 
-_WIDE = {"width": 1440, "height": 900}
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--no-first-run")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _LETTERS = "mscrvpbg"
@@ -109,7 +108,7 @@ def measured(url: str) -> dict[str, Any]:
         sys.exit("No Chromium: scripts/browser installs Debian's.")
     with sync_playwright() as driver:
         launched = driver.chromium.launch(executable_path=browser, args=list(_FLAGS))
-        page = launched.new_page(viewport=_WIDE)
+        page = launched.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(120_000)
         page.goto(url)
         page.wait_for_selector(".plot[data-state=ready]")
