@@ -9,8 +9,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,7 +26,7 @@ from kneighbors.server.telemetry import NUMBERS
 
 if TYPE_CHECKING:
     from kneighbors.server.app import Application
-    from kneighbors.server.processes import AppMaker
+    from kneighbors.server.processes import AppMaker, Serving
     from kneighbors.server.registry import Registry
 
 _BACKLOG = 2048
@@ -159,28 +159,51 @@ def _run(
         url = _url(listener, "https" if settings.tls_certificate else "http")
         _warn_beyond_loopback(listener, url, settings)
         _raise_file_limit(settings.max_connections * (2 if settings.tls_certificate else 1))
-        _import_all()
-        from kneighbors.artifact.memfile import never_map
-        from kneighbors.server.processes import Serving, ServingApplication
-
-        # Here, so that the workers have one copy among them of what they open.
-        never_map()
-        board = Board(settings.worker_count, NUMBERS, must_open=must_open)
 
         def on_ready() -> None:
-            workers = "1 worker" if board.workers == 1 else f"{board.workers} workers"
+            workers = settings.worker_count
+            many = "1 worker" if workers == 1 else f"{workers} workers"
             name = Path(settings.model).name or settings.model
-            announce(f"Serving {name} on {url} ({workers}). Stop with Ctrl+C.")
+            announce(f"Serving {name} on {url} ({many}). Stop with Ctrl+C.")
 
-        # Here rather than in the workers: told so, a fresh OpenBLAS starts as many threads as
-        # there are cores, and then uses some of them.
-        set_blas_threads(settings.blas_thread_count)
-        serving = Serving(make_app, settings, board, on_ready)
-        # What the parent has made stays shared with the workers as long as nobody writes to it.
-        gc.collect()
-        gc.freeze()
+        with _uncollected():
+            _import_all()
+            serving = _serving(make_app, settings, on_ready, must_open=must_open)
+        from kneighbors.server.processes import ServingApplication
+
         ServingApplication(serving, listener).run()
     raise AssertionError("unreachable: the arbiter ends by SystemExit")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Collect no garbage, of which importing makes little, and keep what is made for good.
+
+    So it stays shared with the workers as long as nobody writes to it.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def _serving(
+    make_app: AppMaker, settings: Settings, on_ready: Callable[[], None], *, must_open: bool
+) -> Serving:
+    """Return what the workers will do, with all that they share."""
+    from kneighbors.artifact.memfile import never_map
+    from kneighbors.server.processes import Serving
+
+    # Here, so that the workers have one copy among them of what they open.
+    never_map()
+    board = Board(settings.worker_count, NUMBERS, must_open=must_open)
+
+    # Here rather than in the workers: told so, a fresh OpenBLAS starts as many threads as there
+    # are cores, and then uses some of them.
+    set_blas_threads(settings.blas_thread_count)
+    return Serving(make_app, settings, board, on_ready)
 
 
 def _import_all() -> None:
