@@ -226,6 +226,7 @@ def overload(at: Scene, port: int, top: float, seconds: float) -> dict[str, Any]
         found |= send(port, at.requests, 2 * top, seconds).figures("overload")
     found |= quantiles("overload_ping", pings, 1)
     found["overload_pings"], found["overload_ping_most_ms"] = len(pings), max(pings) * 1e3
+    found["overload_pings_late"] = sum(ping > 0.2 for ping in pings)
     time.sleep(10.0)
     return found | send(port, at.requests, top / 2, quiet_s).figures("after")
 

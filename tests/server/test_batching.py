@@ -303,3 +303,30 @@ def test_what_shares_a_search_takes_one_place_of_those_that_wait() -> None:
         assert (0, 0) == (pool.unfinished, pool.in_batch)
 
     run(work)
+
+
+def test_one_more_is_refused_while_many_have_waited_for_long() -> None:
+    async def work() -> None:
+        model = Watched()
+        one = Batcher(WorkPool(1, 64), 64, short_s=0.0, max_wait_s=0.2)
+        first = await held_up(model, one)
+        few = [asyncio.create_task(one.find(model, model.of(1), 20)) for _ in range(15)]
+        await asyncio.sleep(0.25)
+        one.check_wait()  # they fit into the next batch
+        few.append(asyncio.create_task(one.find(model, model.of(1), 20)))
+        await asyncio.sleep(0)
+        with pytest.raises(HTTPRefused) as refused:
+            one.check_wait()
+        assert refused.value.code == "overloaded"
+        model.gate.set()
+        await asyncio.gather(first, *few)
+        one.check_wait()
+        # Many that have only just come are no reason.
+        first = await held_up(model, one)
+        many = [asyncio.create_task(one.find(model, model.of(1), 20)) for _ in range(40)]
+        await asyncio.sleep(0)
+        one.check_wait()
+        model.gate.set()
+        await asyncio.gather(first, *many)
+
+    run(work)

@@ -117,6 +117,7 @@ class Answering:
         ClientGone
         """
         self._pool.check_room()
+        self._batcher.check_wait()
         self._pool.count(1)
         try:
             return await self._answer(hosted, call, demand)

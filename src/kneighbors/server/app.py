@@ -95,6 +95,7 @@ def create_app(
         on_batch=telemetry.batch,
         on_candidates=telemetry.candidates,
         on_found=ignore if observer is None else observer.saw,
+        max_wait_s=settings.max_wait_ms / 1000,
     )
     service = Service(
         settings=settings,

@@ -8,6 +8,7 @@ the one that is to blame.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
@@ -15,17 +16,20 @@ from weakref import WeakKeyDictionary
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Found, Query
 from kneighbors.search.tally import TALLY
+from kneighbors.server.batch import Search, Waiting
 from kneighbors.server.bodies import ClientGone
 from kneighbors.server.joining import find_each, joined
 from kneighbors.server.quickness import Quickness
-from kneighbors.server.refusals import late
-from kneighbors.server.turns import Line, Part, Ticket
+from kneighbors.server.refusals import HTTPRefused, late
+from kneighbors.server.turns import Line
 from kneighbors.server.workpool import NO_HOLD, Hold, WorkPool
 
 #: A search up to this long is done in the event loop's thread; pings wait no longer than that.
 SHORT_S = 0.005
 #: Neighbours that a batch asks for: some MiB of answers at a time.
 _NEIGHBOURS = 1 << 17
+#: Requests in the line from which on their waiting counts: fewer are searched for at once.
+_MANY = 16
 
 Observer = Callable[[int, int], None]
 Watcher = Callable[[Model, Query, Found, Hold], None]
@@ -33,45 +37,6 @@ Watcher = Callable[[Model, Query, Found, Hold], None]
 
 def ignore(model: Model, query: Query, found: Found, hold: Hold) -> None:
     """Do nothing about what was found."""
-
-
-class Waiting(Ticket):
-    """A request in the line, and what has been found for it so far.
-
-    Parameters
-    ----------
-    model : Model
-    query : Query
-    future : Future
-        Of what is found, and of the seconds of waiting and of searching.
-    hold : Hold
-    is_gone : callable
-        Whether the client has left.
-    """
-
-    __slots__ = (
-        *("found", "future", "hold", "is_gone", "is_in_batch"),
-        *("model", "query", "queued_s", "search_s", "wait_s"),
-    )
-
-    def __init__(
-        self,
-        model: Model,
-        query: Query,
-        future: asyncio.Future[tuple[Found, float, float]],
-        hold: Hold,
-        is_gone: Callable[[], bool],
-    ) -> None:
-        super().__init__(model, len(query), query.n_neighbors or 1)
-        self.model = model
-        self.query = query
-        self.future = future
-        self.hold = hold
-        self.is_gone = is_gone
-        self.is_in_batch = False
-        self.found: list[Found] = []
-        self.queued_s = time.perf_counter()
-        self.wait_s, self.search_s = -1.0, 0.0
 
 
 class Batcher:
@@ -93,6 +58,8 @@ class Batcher:
         Told what each request found, before it goes on.
     short_s : float, default=SHORT_S
         Searches up to this long are done in the event loop's thread; 0 does none there.
+    max_wait_s : float, optional
+        Seconds that the first of many may have waited, for one more to be let in.
 
     Notes
     -----
@@ -109,6 +76,7 @@ class Batcher:
         on_candidates: Callable[[float], None] = lambda share: None,
         on_found: Watcher = ignore,
         short_s: float = SHORT_S,
+        max_wait_s: float = math.inf,
     ) -> None:
         self._pool = pool
         self._rows = rows
@@ -118,9 +86,29 @@ class Batcher:
         self._on_found = on_found
         self._line: Line[Waiting] = Line(rows, _NEIGHBOURS)
         self._short_s = short_s
+        self._max_wait_s = max_wait_s
         self._quickness: WeakKeyDictionary[Model, Quickness] = WeakKeyDictionary()
         self._is_searching = False
         self._due: asyncio.Handle | None = None
+
+    def check_wait(self) -> None:
+        """Refuse when those who wait have waited for long, and are many.
+
+        Raises
+        ------
+        HTTPRefused
+            With code ``overloaded``.
+        """
+        if len(self._line) < _MANY:
+            return
+        first = next((one for one in self._line if not one.taken), None)
+        waited_s = 0.0 if first is None else time.perf_counter() - first.queued_s
+        if waited_s > self._max_wait_s:
+            raise HTTPRefused(
+                "overloaded",
+                f"Expected fewer requests at a time; {len(self._line)} are waiting already, the "
+                f"first for {waited_s * 1e3:.0f} ms.",
+            )
 
     async def find(
         self,
@@ -239,7 +227,7 @@ class Batcher:
             part.ticket.is_in_batch = True
             rows += part.last - part.first
         self._on_batch(len(parts), rows)
-        search = _Search(parts)
+        search = Search(parts)
         quickness = self._quickness_of(parts[0].ticket.model)
         if quickness.is_short(rows):
             search.run()
@@ -261,7 +249,7 @@ class Batcher:
             known = self._quickness[model] = Quickness(self._short_s)
         return known
 
-    def _end(self, search: _Search) -> None:
+    def _end(self, search: Search) -> None:
         """Hand out what was found, and go on with who is still waiting."""
         self._pool.in_batch = 0
         self._on_candidates(search.candidate_share)
@@ -285,41 +273,6 @@ class Batcher:
                 one.hold.release()
         if len(self._line):
             self._due = asyncio.get_running_loop().call_soon(self._begin)
-
-
-class _Search:
-    """One batch."""
-
-    def __init__(self, parts: list[Part[Waiting]]) -> None:
-        self.parts = parts
-        self.found: list[Found | BaseException] = []
-        self.began_s = self.seconds = self.own_s = self.candidate_share = 0.0
-
-    def run(self) -> None:
-        """Search; what goes wrong is found in place of neighbours."""
-        model = self.parts[0].ticket.model
-        queries = [_query_of(one) for one in self.parts]
-        scored = TALLY.scored
-        self.began_s = time.perf_counter()
-        try:
-            self.found = find_each(model, queries)
-        except BaseException as error:
-            self.found = [error] * len(self.parts)
-        self.seconds = time.perf_counter() - self.began_s
-        rows = sum(map(len, queries))
-        self.candidate_share = (TALLY.scored - scored) / (rows * model.n_samples)
-
-    def run_in_thread(self) -> None:
-        """Search, and note how much of the time was on a processor."""
-        own_s = time.thread_time()
-        self.run()
-        self.own_s = time.thread_time() - own_s
-
-
-def _query_of(part: Part[Waiting]) -> Query:
-    query = part.ticket.query
-    is_whole = part.last - part.first == len(query)
-    return query if is_whole else query.part(slice(part.first, part.last))
 
 
 def _fail(one: Waiting, error: BaseException) -> None:

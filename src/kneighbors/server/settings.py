@@ -238,6 +238,15 @@ class Settings(Defences):
         least=0,
         most=100_000,
     )
+    max_wait_ms: float = setting(
+        50.0,
+        "Time that the first of 16 requests may have waited for a batch; while it is longer, more "
+        "get 503.",
+        variable="KNEIGHBORS_MAX_WAIT_MS",
+        unit="ms",
+        least=0,
+        most=3_600_000,
+    )
     recheck_share: float = setting(
         0.01,
         "Share of approximate answers that are searched for again exactly, in spare time, to know "
