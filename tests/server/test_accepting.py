@@ -18,9 +18,10 @@ from support.server_raw import connect, read_response
 
 @dataclass
 class Taken:
-    """A connection that has been taken, and when."""
+    """A connection that has been taken, when, and how many the worker had by then."""
 
     at_s: float
+    held: int
 
 
 def accepting(test: Callable[[socket.socket, Board, list[Taken]], Awaitable[None]]) -> None:
@@ -34,7 +35,7 @@ def accepting(test: Callable[[socket.socket, Board, list[Taken]], Awaitable[None
 
         class Noting(asyncio.Protocol):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                taken.append(Taken(time.monotonic()))
+                taken.append(Taken(time.monotonic(), board.slots[0].connections))
                 transport.close()
 
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -139,3 +140,15 @@ def _sockets(pid: int) -> int:
         with suppress(FileNotFoundError):  # it may be closed while we look
             found += str(file.readlink()).startswith("socket:")
     return found
+
+
+def test_of_many_that_come_at_once_a_worker_takes_its_share_in_one_round() -> None:
+    async def test(listener: socket.socket, board: Board, taken: list[Taken]) -> None:
+        for _ in range(40):
+            dial(listener)
+        await until(taken, 20)
+        assert taken[0].held == 20
+        # The other one takes none here, and gets its chance before the rest is taken.
+        await until(taken, 40)
+
+    accepting(test)

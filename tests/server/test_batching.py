@@ -310,7 +310,7 @@ def test_one_more_is_refused_while_many_have_waited_for_long() -> None:
         model = Watched()
         one = Batcher(WorkPool(1, 64), 64, short_s=0.0, max_wait_s=0.2)
         first = await held_up(model, one)
-        few = [asyncio.create_task(one.find(model, model.of(1), 20)) for _ in range(15)]
+        few = [asyncio.create_task(one.find(model, model.of(1), 20)) for _ in range(31)]
         await asyncio.sleep(0.25)
         one.check_wait()  # they fit into the next batch
         few.append(asyncio.create_task(one.find(model, model.of(1), 20)))

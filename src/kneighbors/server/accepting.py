@@ -11,6 +11,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,8 @@ from kneighbors.server.watched import Watched
 
 _COURTESY_S = 0.01  # that another worker, with fewer connections, gets to take one
 _IMPATIENT_S = 0.02  # without courtesy, after the other has not used it: it is busy
-_AT_ONCE = 64  # connections that are taken in a round, where rounds are long
+_AT_ONCE = 64  # connections that are taken in a round at most
+_WAITING_AT = 24  # where Linux's tcp_info of a listening socket says how many wait
 _EXHAUSTED_S = 0.5  # after which to try again when there are no descriptors left
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _GOODBYE_S = 2.0  # for the other side to say that it has understood the end of TLS
@@ -105,8 +107,13 @@ class Acceptor:
             self._impatient_until = self._loop.time() + _IMPATIENT_S
 
     def _accept_some(self) -> bool:
-        """Take a connection, or more where rounds are long: a ping may be behind the others."""
-        most = _AT_ONCE if self._pressure is not None and self._pressure.is_late else 1
+        """Take a share of those that wait, or more where rounds are long.
+
+        Of many that come at once the last would else wait for as many rounds, and it may be a ping.
+        """
+        is_late = self._pressure is not None and self._pressure.is_late
+        share = _backlog(self._listener) // self._slot.board.workers
+        most = _AT_ONCE if is_late else max(1, min(_AT_ONCE, share))
         taken = 0
         while taken < most and self._accept():
             taken += 1
@@ -145,3 +152,12 @@ class Acceptor:
             await self._loop.connect_accepted_socket(self._make_protocol, connection, **more)
         except OSError:
             connection.close()  # the client is gone already, or speaks no TLS
+
+
+def _backlog(listener: socket.socket) -> int:
+    """Return how many connections wait to be taken; 0 where the system does not say."""
+    try:
+        facts = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WAITING_AT + 4)
+    except (OSError, AttributeError):
+        return 0
+    return int.from_bytes(facts[_WAITING_AT:], sys.byteorder)

@@ -29,7 +29,7 @@ SHORT_S = 0.005
 #: Neighbours that a batch asks for: some MiB of answers at a time.
 _NEIGHBOURS = 1 << 17
 #: Requests in the line from which on their waiting counts: fewer are searched for at once.
-_MANY = 16
+_MANY = 32
 
 Observer = Callable[[int, int], None]
 Watcher = Callable[[Model, Query, Found, Hold], None]

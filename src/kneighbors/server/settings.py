@@ -239,8 +239,8 @@ class Settings(Defences):
         most=100_000,
     )
     max_wait_ms: float = setting(
-        50.0,
-        "Time that the first of 16 requests may have waited for a batch; while it is longer, more "
+        100.0,
+        "Time that the first of 32 requests may have waited for a batch; while it is longer, more "
         "get 503.",
         variable="KNEIGHBORS_MAX_WAIT_MS",
         unit="ms",
