@@ -105,7 +105,7 @@ def test_closing_takes_what_the_kernel_has_completed() -> None:
 
         class Noting(asyncio.Protocol):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                taken.append(Taken(0))
+                taken.append(Taken(0, 0))
 
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = listener.getsockname()
