@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,21 +42,38 @@ _UNTIL_PAINTED = """() => new Promise(done => {
     window.isListening = true;
 })"""
 
-#: Begins to note when frames come and how many points each draws.
-_COUNT_FRAMES = """() => {
-    window.frames_ = [];
-    window.points_ = [];
-    const draw = WebGLRenderingContext.prototype.drawArrays;
-    const draw2 = WebGL2RenderingContext.prototype.drawArrays;
-    const noting = inner => function (mode, first, count) {
-        window.points_.push(count);
-        return inner.call(this, mode, first, count);
+#: Drags the map in circles, a step for each frame; resolves to when frames came, and how many
+#: points each drawing had.
+_PAN = """seconds => new Promise(done => {
+    const frames = [], points = [];
+    for (const context of [WebGLRenderingContext, WebGL2RenderingContext]) {
+        const draw = context.prototype.drawArrays;
+        context.prototype.drawArrays = function (mode, first, count) {
+            points.push(count);
+            return draw.call(this, mode, first, count);
+        };
+    }
+    const plot = document.querySelector(".plot");
+    const place = plot.getBoundingClientRect();
+    const x = place.x + place.width / 2, y = place.y + place.height / 2;
+    const say = (target, type, dx, dy) => target.dispatchEvent(new MouseEvent(type, {
+        bubbles: true, cancelable: true, view: window, clientX: x + dx, clientY: y + dy,
+    }));
+    say(document.elementFromPoint(x, y), "mousedown", 0, 0);
+    const begun = performance.now();
+    const step = now => {
+        const gone = (now - begun) / 1000;
+        frames.push(now);
+        if (gone > seconds) {
+            say(window, "mouseup", 0, 0);
+            done([frames, points]);
+            return;
+        }
+        say(window, "mousemove", 80 * Math.sin(3 * gone), 80 * Math.cos(3 * gone) - 80);
+        requestAnimationFrame(step);
     };
-    WebGLRenderingContext.prototype.drawArrays = noting(draw);
-    WebGL2RenderingContext.prototype.drawArrays = noting(draw2);
-    const tick = at => { window.frames_.push(at); requestAnimationFrame(tick); };
-    requestAnimationFrame(tick);
-}"""
+    requestAnimationFrame(step);
+})"""
 
 
 def keys(page: Any) -> list[float]:
@@ -76,19 +91,12 @@ def keys(page: Any) -> list[float]:
 
 
 def pan(page: Any) -> dict[str, Any]:
-    """Drag the map in circles; return frames a second and how many points they had."""
+    """Drag the map; return drawings a second, how far apart frames were, and how many points."""
     place = page.locator(".plot").bounding_box()
-    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
-    page.mouse.move(x, y)
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
     page.mouse.wheel(0, -200)
     page.wait_for_timeout(1000)
-    page.evaluate(_COUNT_FRAMES)
-    page.mouse.down()
-    begin = time.monotonic()
-    while (gone := time.monotonic() - begin) < _PAN_S:
-        page.mouse.move(x + 80 * math.sin(3 * gone), y + 80 * math.cos(3 * gone) - 80)
-    page.mouse.up()
-    frames, points = page.evaluate("[window.frames_, window.points_]")
+    frames, points = page.evaluate(_PAN, _PAN_S)
     gaps = sorted(b - a for a, b in itertools.pairwise(frames))
     return {
         "pan_frames_per_s": round(len(points) / _PAN_S, 1),
