@@ -16,6 +16,7 @@ import results
 from engines import ENGINES
 from growth_figures import CROSSOVER, figures
 from losses import losses
+from service_figures import service
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "explanation" / "performance.md"
 FIGURES = PAGE.parent / "performance"
@@ -40,6 +41,10 @@ nothing else:
 | `.venv-bench/bin/python benchmarks/http_load.py` | the endpoint | five minutes |
 | `.venv-bench/bin/python benchmarks/growth.py` | growth along four axes | an hour |
 | `.venv-bench/bin/python benchmarks/ten_million.py` | 12 GB of vectors in 8 GiB | ten minutes |
+| `.venv-bench/bin/python benchmarks/filters.py` | queries with a filter | ten minutes |
+| `.venv-bench/bin/python benchmarks/overload.py` | twice what a server can do | three minutes |
+| `.venv-bench/bin/python benchmarks/swap.py` | new generations under load | three minutes |
+| `.venv/bin/python benchmarks/explorer.py` | the page, in a browser | a minute |
 | `.venv-bench/bin/python benchmarks/must_show.py` | every claim below | twenty minutes |
 | `.venv-bench/bin/python benchmarks/report.py` | nothing: writes this page | a second |
 
@@ -69,7 +74,8 @@ _METHOD = """\
 
 def page() -> str:
     """Return the page."""
-    parts = [_HEAD, *_claims(), *_engines(), *_losses(), *_http(), *_ten_million(), *_growth()]
+    parts = [_HEAD, *_claims(), *_engines(), *_losses(), *_http()]
+    parts += [*service(_origin), *_ten_million(), *_growth()]
     return "\n".join([*parts, _METHOD])
 
 

@@ -1,8 +1,8 @@
 """What clients notice of new generations: latency under load, quiet and while a server swaps.
 
-Writes one JSON line: requests that failed, percentiles of a quiet phase and of one in which a new
-generation is published every few seconds, and the load of the machine. Both phases have the same
-requests at the same times (`open_loop`).
+Appends one JSON line to `benchmarks/results/swap.jsonl`: requests that failed, percentiles of a
+quiet phase and of one in which a new generation is published every few seconds, and the load of the
+machine. Both phases have the same requests at the same times (`open_loop`).
 
     python benchmarks/swap.py --seconds 60 --rate 200 --rows 180000 --width 300
 """
@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 from corpora import make
-from machine import describe
 from numpy.typing import NDArray
 from open_loop import Found, load
 from processes import served
+from results import append
 
 from kneighbors.artifact import save
 from kneighbors.generations import history, publish
@@ -41,15 +41,18 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, and print the line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of each phase")
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between generations")
+    parser.add_argument("--every", type=float, default=15.0, help="seconds between generations")
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
     parser.add_argument("--rows", type=int, default=180_000)
     parser.add_argument("--width", type=int, default=300)
     parser.add_argument("--corpus", default="wines", help="of benchmarks/corpora.py")
+    parser.add_argument("--dry-run", action="store_true", help="append nothing")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="kneighbors-swap-") as folder:
         result = measure(Path(folder), options)
-    sys.stdout.write(json.dumps({"machine": describe(), **result}) + "\n")
+    print(json.dumps(result, indent=1))
+    if not options.dry_run:
+        append("swap", result)
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
