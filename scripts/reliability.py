@@ -33,21 +33,54 @@ def update(**parts: Any) -> None:
     PAGE.write_text(page(results), encoding="utf-8")
 
 
-def collected(folder: Path) -> list[dict[str, Any]]:
-    """Return the counts of all processes of a run, one entry for each kind and door."""
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """Return what all processes of a run have written down."""
+    return [
+        json.loads(line)
+        for path in sorted(folder.glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+
+
+def collected(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the counts of bad inputs, one entry for each kind and door."""
     found: dict[tuple[str, str], dict[str, Any]] = defaultdict(
         lambda: {**dict.fromkeys(_SUMS, 0), "most_memory_multiple": None}
     )
-    for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_text().splitlines():
-            one = json.loads(line)
-            total = found[one["kind"], one["door"]]
-            for name in _SUMS:
-                total[name] += one.get(name) or 0
-            memory = one.get("most_memory_multiple")
-            if memory is not None:
-                total["most_memory_multiple"] = max(total["most_memory_multiple"] or 0, memory)
+    for one in lines:
+        if "kind" not in one:
+            continue
+        total = found[one["kind"], one["door"]]
+        for name in _SUMS:
+            total[name] += one.get(name) or 0
+        memory = one.get("most_memory_multiple")
+        if memory is not None:
+            total["most_memory_multiple"] = max(total["most_memory_multiple"] or 0, memory)
     return [{"kind": kind, "door": door, **found[kind, door]} for kind, door in sorted(found)]
+
+
+def failed_calls(lines: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return how many calls, or requests, of each operation met each fault."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for one in lines:
+        if "calls" in one:
+            found[one["operation"]][one["fault"]] += one["calls"]
+        elif "requests" in one:
+            found["everything on S3, by request"][one["fault"]] += one["requests"]
+    return found
+
+
+def killed(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what the kills of publishers came to; None where there were none."""
+    loops = [one for one in lines if one.get("test") == "publish"]
+    if not loops:
+        return None
+    sums = ("killed", "acknowledged", "answers", "reloads")
+    return {
+        **{name: sum(one[name] for one in loops) for name in sums},
+        "wrong": sum(len(one["wrong"]) for one in loops),
+        "slowest_ms": max(one["recovery_ms"]["most"] for one in loops),
+    }
 
 
 def page(results: dict[str, Any]) -> str:
@@ -55,6 +88,10 @@ def page(results: dict[str, Any]) -> str:
     sections = [_OPENING]
     if "counts" in results:
         sections.append(_counts(results["counts"], results["machine"]))
+    if results.get("calls"):
+        sections.append(_calls(results["calls"]))
+    if results.get("kills"):
+        sections.append(_KILLS.format(**results["kills"]))
     if "mutation" in results:
         sections.append(_mutation(results["mutation"]))
     if "coverage" in results:
@@ -80,6 +117,16 @@ def _counts(counts: list[dict[str, Any]], machine: str) -> str:
 def _multiple(one: dict[str, Any]) -> str:
     memory = one["most_memory_multiple"]
     return "" if memory is None else f"{memory:.1f}"
+
+
+def _calls(calls: dict[str, dict[str, int]]) -> str:
+    rows = [
+        f"| {operation} | {fault} | {number:,} |"
+        for operation, by_fault in sorted(calls.items())
+        for fault, number in sorted(by_fault.items())
+    ]
+    total = sum(sum(by_fault.values()) for by_fault in calls.values())
+    return _CALLS.format(rows="\n".join(rows), total=total)
 
 
 def _mutation(found: dict[str, Any]) -> str:
@@ -115,6 +162,28 @@ multiple of its size; [limits](../reference/limits.md#memory) has what is promis
 {rows}
 
 On {machine}. `KNEIGHBORS_PROFILE=soak` tries ten times as many bodies, a million.
+"""
+
+_CALLS = """## Calls that fail
+
+Each call of the system that an operation makes about its files meets the fault once, in a run of
+its own; each request to S3 likewise. Afterwards there is the old state or the new one, and what was
+acknowledged is there. At a *power loss*, which comes before every call in turn, all that was not
+synced is lost. A disk with a *lying fsync* only says that it synced; then what is not whole is
+refused.
+
+| Operation | Fault | Calls |
+|---|---|---:|
+{rows}
+| **all** | | **{total:,}** |
+"""
+
+_KILLS = """## Kills
+
+{killed:,} publishers were killed at random instants, with readers running: {acknowledged:,}
+publications were acknowledged, and none of them was lost; of {answers:,} answers, {wrong} were
+wrong or made of two generations, over {reloads:,} reloads. The place was open again, and had
+answered, at most {slowest_ms:.0f} ms after a kill.
 """
 
 _MUTATION = """## Mutation testing
@@ -153,8 +222,13 @@ def run_faults(arguments: list[str]) -> int:
         done = subprocess.run(
             [sys.executable, *command, *arguments], cwd=ROOT, env=environment, check=False
         )
-        counts = collected(Path(folder))
-    update(counts=counts, machine=machine())
+        lines = lines_of(Path(folder))
+    update(
+        counts=collected(lines),
+        calls=failed_calls(lines),
+        kills=killed(lines),
+        machine=machine(),
+    )
     return done.returncode
 
 

@@ -42,4 +42,20 @@ def test_counts_of_several_processes_are_summed_up(script: ModuleType, tmp_path:
     more = {**one, "tried": 4, "wrong": 1, "most_memory_multiple": 2.5}
     (tmp_path / "2.jsonl").write_text(json.dumps(more) + "\n")
     expected = {**one, "tried": 10, "wrong": 1, "most_memory_multiple": 2.5}
-    assert [expected] == script.collected(tmp_path)
+    (tmp_path / "calls.jsonl").write_text(
+        json.dumps({"operation": "publish", "fault": "EIO", "calls": 5})
+        + "\n"
+        + json.dumps({"operation": "<function>", "fault": "slow", "requests": 2})
+        + "\n"
+    )
+    times = {"median": 3.0, "most": 20.5}
+    kills = {"test": "publish", "killed": 4, "acknowledged": 3, "answers": 9, "reloads": 2}
+    (tmp_path / "kills.jsonl").write_text(
+        json.dumps({**kills, "wrong": ["mixed"], "recovery_ms": times}) + "\n"
+    )
+    lines = script.lines_of(tmp_path)
+    assert [expected] == script.collected(lines)
+    calls = script.failed_calls(lines)
+    assert {"publish": {"EIO": 5}, "everything on S3, by request": {"slow": 2}} == calls
+    del kills["test"]
+    assert {**kills, "wrong": 1, "slowest_ms": 20.5} == script.killed(lines)
