@@ -109,6 +109,13 @@ def test_opening_an_artifact_as_such_runs_nothing_in_it(tmp_path: Path) -> None:
 # Where the script is.
 
 
+def test_a_script_beside_a_signed_artifact_is_covered_by_no_signature(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, inference="def predict_fn(data, model):\n    return data\n")
+    with pytest.raises(ArtifactError) as refused:
+        open_hosted(folder, {}, require_signature=str(tmp_path / "keys"))
+    assert refused.value.code == "signature-uncovered"
+
+
 def test_inference_py_is_the_usual_script(tmp_path: Path) -> None:
     folder = model_folder(tmp_path, inference=SAYS.format("usual"), other=SAYS.format("other"))
     assert "usual" == opened(folder)

@@ -91,10 +91,14 @@ def _content(media: str, schema: Json, example: Any = None) -> Json:
     return {media: entry}
 
 
-def _success(text: str, content: Json | None = None) -> Json:
+def _success(text: str, content: Json | None = None, **more: str) -> Json:
     response: Json = {
         "description": text,
-        "headers": {"x-request-id": _ref("headers", "RequestId")},
+        "headers": {
+            "x-request-id": _ref("headers", "RequestId"),
+            "x-kneighbors-generation": _ref("headers", "Generation"),
+            **{name.replace("_", "-"): _ref("headers", which) for name, which in more.items()},
+        },
     }
     if content is not None:
         response["content"] = content
@@ -162,6 +166,7 @@ def _invocations(settings: Settings, of_path: frozenset[str] = frozenset()) -> J
                     **_content(_CSV, {"type": "string"}),
                     **_content(_LINES, {"type": "string"}),
                 },
+                x_kneighbors_approximate="Approximate",
             ),
             **_failures(frozenset(STATUS_OF_CODE) - _OF_MODELS - _OF_OTHERS | of_path),
         },

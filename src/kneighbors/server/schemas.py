@@ -61,14 +61,18 @@ def _error_response(status: int) -> Json:
 def headers() -> Json:
     """Return the headers that answers carry."""
 
-    def header(text: str, **schema: Any) -> Json:
-        return {"description": text, "required": True, "schema": {"type": "string", **schema}}
+    def header(text: str, *, required: bool = True, **schema: Any) -> Json:
+        return {"description": text, "required": required, "schema": {"type": "string", **schema}}
 
     return {
         "RequestId": header("Names the request in the log.", pattern="^[A-Za-z0-9._-]{1,64}$"),
         "RetryAfter": header("Seconds after which to try again.", const=str(RETRY_AFTER_S)),
         "Allow": header("The methods that the path has."),
         "Challenge": header("How a token is brought."),
+        "Generation": header(
+            "The generation that answered, of a server that follows a place.", required=False
+        ),
+        "Approximate": header("That the answer may miss neighbours.", required=False, const="true"),
     }
 
 
