@@ -64,7 +64,7 @@ audit: ## Ask the database of known vulnerabilities about the dependencies (need
 	@test -x .venv-audit/bin/pip-audit || { python3 -m venv --clear .venv-audit && \
 		.venv-audit/bin/pip install -q pip-audit; }
 	@$(step) pip-audit sh -c '$(bin)/pip freeze --exclude-editable > .venv-audit/installed && \
-		.venv-audit/bin/pip-audit --no-deps --disable-pip -r .venv-audit/installed'
+		.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r .venv-audit/installed'
 
 test-slow: ## Run all tests, the slow ones too
 	@$(environment) test
