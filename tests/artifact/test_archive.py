@@ -661,3 +661,23 @@ def test_the_stream_is_never_held_whole(packed: Path, monkeypatch: pytest.Monkey
     verify(packed)
     assert 0 < longest <= 1 << 20
     assert io.DEFAULT_BUFFER_SIZE <= 1 << 20
+
+
+def test_an_archive_needs_a_directory_to_be_in(tmp_path: Path) -> None:
+    making.save_small(tmp_path / "a")
+    with pytest.raises(StorageError) as refused:
+        pack(tmp_path / "a", tmp_path / "none" / "a.tar.gz")
+    assert refused.value.code == "storage-missing"
+
+
+def test_what_is_damaged_is_not_packed(tmp_path: Path) -> None:
+    making.save_small(tmp_path / "a")
+    vectors = tmp_path / "a" / "vectors.npy"
+    vectors.chmod(0o600)
+    with vectors.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\xff")
+    with pytest.raises(ArtifactError) as refused:
+        pack(tmp_path / "a", tmp_path / "a.tar.gz")
+    assert refused.value.code == "artifact-damaged"
+    assert ["a"] == [path.name for path in tmp_path.iterdir()]

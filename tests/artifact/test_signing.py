@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kneighbors import load
-from kneighbors.artifact import open_artifact, pack, save, sign, signing, unpack
+from kneighbors.artifact import canonical, open_artifact, pack, save, sign, signing, unpack
 from kneighbors.artifact import verify as verify_parts
+from kneighbors.artifact.names import SIGNATURE
 from kneighbors.artifact.signing import PUBLIC, PublicKeys, new_key
 from kneighbors.errors import ArtifactError, KNeighborsError, ParameterRefused, StorageError
 from support import artifact_making as making
@@ -190,3 +191,19 @@ def test_the_private_key_goes_nowhere(signed: Path, keys: Path, tmp_path: Path) 
         data = file.read_bytes()
         assert not any(one in data for one in (secret, raw, raw.hex().encode()))
     assert {"manifest.sig"} == {f.name for f in signed.iterdir() if f.suffix == ".sig"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"algorithm": "none"}, {"key": 3}, {"signature": "xyz"}, {"comment": "more"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_signature_of_other_fields_is_malformed(
+    signed: Path, keys: Path, change: dict[str, object]
+) -> None:
+    path = signed / SIGNATURE
+    fields = canonical.from_bytes(path.read_bytes(), "here")
+    del fields["digest"]
+    path.chmod(0o600)
+    path.write_bytes(canonical.to_bytes({**fields, **change}))
+    assert "signature-malformed" == code_of(signed, public(keys))
