@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,15 @@ class Host:
     ----------
     actor : Any
         The handle of its actor.
+    start_elsewhere : callable
+        Starts another one, wherever there is room.
     """
 
-    __slots__ = ("actor", "is_slow", "is_up", "under_way")
+    __slots__ = ("actor", "is_slow", "is_up", "start_elsewhere", "under_way")
 
-    def __init__(self, actor: Any) -> None:
+    def __init__(self, actor: Any, start_elsewhere: Callable[[], Any]) -> None:
         self.actor = actor
+        self.start_elsewhere = start_elsewhere
         self.is_up = True
         self.is_slow = False
         self.under_way = 0
@@ -42,8 +46,9 @@ class Hosts:
     """All copies of all shards.
 
     A host that has failed is not asked until it has answered a question that costs nothing; Ray
-    starts it again meanwhile, on another machine if need be. One that was overtaken by another is
-    asked only where there is no other, until it has answered such a question.
+    starts it again meanwhile, and where its machine is lost, we do on another. One that was
+    overtaken by another is asked only where there is no other, until it has answered such a
+    question.
 
     Parameters
     ----------
@@ -62,7 +67,13 @@ class Hosts:
         self._is_closed = threading.Event()
         self._nodes = sorted(one["NodeID"] for one in ray.nodes() if one["Alive"])
         self.of_shard: list[list[Host]] = [
-            [Host(self._start(path, entry, shard + copy)) for copy in range(replicas)]
+            [
+                Host(
+                    self._start(path, entry, self._nodes[(shard + copy) % len(self._nodes)]),
+                    partial(self._start, path, entry, None),
+                )
+                for copy in range(replicas)
+            ]
             for shard, entry in enumerate(manifest.shards)
         ]
         self._await_all()
@@ -105,14 +116,14 @@ class Hosts:
                 for host in hosts:
                     self._ray.kill(host.actor)
 
-    def _start(self, path: Path, entry: ShardEntry, place: int) -> Any:
-        """Start a host on one of the machines in turn, or on another if that is lost."""
+    def _start(self, path: Path, entry: ShardEntry, node: str | None) -> Any:
+        """Start a host on a machine, or on any.
+
+        A soft wish would not do: Ray may then put both copies of a shard on one machine.
+        """
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         from kneighbors import __version__
-
-        # Ray's own spreading may put both copies of a shard on one machine.
-        node = self._nodes[place % len(self._nodes)]
 
         # One thread of arithmetic for each: hosts share the cores of their machine.
         environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}}
@@ -121,7 +132,9 @@ class Hosts:
             max_restarts=-1,
             # Another host is asked at once; repeating is no matter of the one that failed.
             max_task_retries=0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True),
+            scheduling_strategy="SPREAD"
+            if node is None
+            else NodeAffinitySchedulingStrategy(node, soft=False),
             runtime_env=environment,
             max_concurrency=2,
         )(ShardHost)
@@ -159,15 +172,19 @@ class Hosts:
                 done, _ = self._ray.wait(list(asked), timeout=0.1)
                 for reference in done:
                     host = asked.pop(reference)
-                    if self._has_opened(reference):
+                    if self._has_opened(reference, host):
                         with self._lock:
                             host.is_up, host.is_slow = True, False
             for reference in asked:
                 self._ray.cancel(reference, force=False)
 
-    def _has_opened(self, reference: Any) -> bool:
+    def _has_opened(self, reference: Any, host: Host) -> bool:
+        errors = self._ray.exceptions
         try:
             return self._ray.get(reference) is None
+        except (errors.ActorDiedError, errors.ActorUnschedulableError):
+            host.actor = host.start_elsewhere()
+            return False
         except self._ray.exceptions.RayError:
             return False
 
