@@ -39,7 +39,6 @@ _UNTIL_PAINTED = """() => new Promise(done => {
         });
         watch.observe(document.body, {childList: true, subtree: true});
     }, {capture: true, once: true});
-    window.isListening = true;
 })"""
 
 #: Drags the map in circles, a step for each frame; resolves to when frames came, and how many

@@ -21,18 +21,13 @@ from support.faults_loop import (
     every_call_at_once,
     write_down,
 )
-from support.faults_operations import OPERATIONS, USUAL, WRITING, make_pristine
+from support.faults_operations import OPERATIONS, USUAL, WRITING
 from support.faults_seccomp import why_not
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
 ]
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pristine(tmp_path_factory.mktemp("pristine") / "folder")
 
 
 def cases() -> Iterator[Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from kneighbors.errors import KNeighborsError
 from support.faults_loop import write_down
-from support.faults_operations import OPERATIONS, WRITING, make_pristine
+from support.faults_operations import OPERATIONS, WRITING
 from support.faults_power import Tree, power_losses, put
 from support.faults_seccomp import why_not
 
@@ -18,11 +18,6 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
 ]
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pristine(tmp_path_factory.mktemp("pristine") / "folder")
 
 
 class Looking:

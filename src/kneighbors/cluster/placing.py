@@ -171,22 +171,23 @@ class Hosts:
             while asked and time.monotonic() < until and not self._is_closed.is_set():
                 done, _ = self._ray.wait(list(asked), timeout=0.1)
                 for reference in done:
-                    host = asked.pop(reference)
-                    if self._has_opened(reference, host):
-                        with self._lock:
-                            host.is_up, host.is_slow = True, False
+                    self._note(asked.pop(reference), reference)
             for reference in asked:
                 self._ray.cancel(reference, force=False)
 
-    def _has_opened(self, reference: Any, host: Host) -> bool:
+    def _note(self, host: Host, reference: Any) -> None:
+        """Note what a look has found, and start a host whose machine is lost on another."""
         errors = self._ray.exceptions
         try:
-            return self._ray.get(reference) is None
+            is_open = self._ray.get(reference) is None
         except (errors.ActorDiedError, errors.ActorUnschedulableError):
             host.actor = host.start_elsewhere()
-            return False
-        except self._ray.exceptions.RayError:
-            return False
+            return
+        except errors.RayError:
+            return
+        if is_open:
+            with self._lock:
+                host.is_up, host.is_slow = True, False
 
 
 def last_line(error: BaseException) -> str:

@@ -91,13 +91,13 @@ def _content(media: str, schema: Json, example: Any = None) -> Json:
     return {media: entry}
 
 
-def _success(text: str, content: Json | None = None, **more: str) -> Json:
+def _success(text: str, content: Json | None = None, more: Json | None = None) -> Json:
     response: Json = {
         "description": text,
         "headers": {
             "x-request-id": _ref("headers", "RequestId"),
             "x-kneighbors-generation": _ref("headers", "Generation"),
-            **{name.replace("_", "-"): _ref("headers", which) for name, which in more.items()},
+            **(more or {}),
         },
     }
     if content is not None:
@@ -166,7 +166,7 @@ def _invocations(settings: Settings, of_path: frozenset[str] = frozenset()) -> J
                     **_content(_CSV, {"type": "string"}),
                     **_content(_LINES, {"type": "string"}),
                 },
-                x_kneighbors_approximate="Approximate",
+                {"x-kneighbors-approximate": _ref("headers", "Approximate")},
             ),
             **_failures(frozenset(STATUS_OF_CODE) - _OF_MODELS - _OF_OTHERS | of_path),
         },
