@@ -14,7 +14,8 @@ from kneighbors.artifact import Artifact
 from kneighbors.errors import ArtifactError, ParameterRefused
 from kneighbors.shards import Executor, LocalExecutor, Nearest, TakeRows, Within
 from kneighbors.shards.index import ShardedIndex
-from kneighbors.shards.opening import open_shard, read_manifest
+from kneighbors.shards.member import open_shard
+from kneighbors.shards.opening import read_manifest
 from support import shards_making as making
 
 MakeExecutor = Callable[[Path], Executor]

@@ -8,7 +8,7 @@ from typing import Any
 
 from kneighbors.errors import ArtifactError, KNeighborsError
 from kneighbors.shards.manifest import ShardEntry, ShardsManifest
-from kneighbors.shards.opening import open_shard
+from kneighbors.shards.member import open_shard
 
 #: A task's result, or why there is none.
 Outcome = tuple[Any, KNeighborsError | None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,10 @@ from kneighbors.shards.executor import Executor, LocalExecutor
 from kneighbors.shards.ids import joined_catalog
 from kneighbors.shards.index import ShardedIndex
 from kneighbors.shards.manifest import MAX_BYTES, ShardEntry, ShardsManifest
+from kneighbors.shards.member import open_shard
 from kneighbors.shards.rows import JoinedRows
-from kneighbors.shards.writing import place_of
 from kneighbors.storage import translated
 
-_HINT = "Restore the directory, or train again."
 #: How often shards are opened anew that are replaced while they are being opened.
 _ATTEMPTS = 5
 
@@ -204,67 +202,6 @@ def _open(
         opened = ShardedArtifact(path, manifest, artifacts, chosen)
         stack.pop_all()
     return opened
-
-
-def open_shard(path: Path, entry: ShardEntry, manifest: ShardsManifest, **options: Any) -> Artifact:
-    """Open one shard, if it is the one that ``shards.json`` means.
-
-    Parameters
-    ----------
-    path : Path
-        Its directory, wherever it is.
-    entry : ShardEntry
-    manifest : ShardsManifest
-    options
-        As of `kneighbors.artifact.open_artifact`.
-
-    Raises
-    ------
-    ArtifactError
-        As `open_sharded`.
-    """
-    if not path.is_dir():
-        raise ArtifactError(
-            "shards-incomplete",
-            f"Expected the shard of rows {entry.first_row} to {entry.stop - 1}, found nothing.",
-            where=str(path),
-            hint="Restore it, or build it again with kneighbors train --shard.",
-        )
-    artifact = open_artifact(path, **options)
-    found = artifact.manifest
-    place = place_of(found, str(path))
-    if place["generation"] != manifest.generation:
-        raise ArtifactError(
-            "shards-generation",
-            f"Expected a shard of the generation {manifest.generation}, got one of "
-            f"{place['generation']}.",
-            where=str(path),
-            hint=_HINT,
-        )
-    facts = (found.metric, found.n_features, found.dtype, found.id_type, found.n_samples)
-    wanted = (manifest.metric, manifest.n_features, manifest.dtype, manifest.id_type, entry.rows)
-    if facts != wanted:
-        raise ArtifactError(
-            "shards-differ", f"Expected {_shown(wanted)}, got {_shown(facts)}.", where=str(path)
-        )
-    if sha256(found.to_bytes()).hexdigest() != entry.manifest_sha256:
-        raise ArtifactError(
-            "shards-generation",
-            "Expected the shard that was published, got one that was written anew: its manifest's "
-            "SHA-256 differs.",
-            where=str(path),
-            hint=_HINT,
-        )
-    if not artifact.index.is_exact:
-        raise ArtifactError(
-            "shards-unsupported", "Expected a shard that is exact, got a graph.", where=str(path)
-        )
-    return artifact
-
-
-def _shown(facts: Sequence[Any]) -> str:
-    metric, n_features, dtype, id_type, rows = facts
-    return f"{rows} rows of {n_features} {dtype}, {metric}, ids: {id_type}"
 
 
 def _demand_alike(artifacts: Sequence[Artifact]) -> None:

@@ -10,7 +10,8 @@ from kneighbors.artifact import PartReport, verify
 from kneighbors.artifact.names import SHARDS
 from kneighbors.artifact.publishing import resolved
 from kneighbors.search.progress import Progress, ignore
-from kneighbors.shards.opening import is_sharded, open_shard, read_manifest
+from kneighbors.shards.member import open_shard
+from kneighbors.shards.opening import is_sharded, read_manifest
 
 
 def verify_saved(
