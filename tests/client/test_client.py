@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ import kneighbors
 from kneighbors.client import Client, Neighbors, ServiceAnswerError
 from kneighbors.errors import ArrayRefused, KNeighborsError, ParameterRefused, ServiceError
 from kneighbors.formats import Limits
+from kneighbors.sagemaker.model import Model
+from kneighbors.shards import open_sharded
+from support import shards_making
+from support.shards_losing import Losing
 from support.wire_model import IDS, ITEMS, corpus, expected, make_model
 from support.wire_server import Service, closed_port, serving
 
@@ -354,3 +359,20 @@ def test_what_no_server_would_take_is_not_sent(client: Client, service: Service)
         with pytest.raises(KNeighborsError):
             client.recommend(like=like)
     assert service.requests == []
+
+
+def test_answers_say_which_rows_they_lack(tmp_path: Path) -> None:
+    rows = shards_making.corpus()
+    shards_making.write(tmp_path / "M", rows)
+    executor = Losing(tmp_path / "M")
+    model = Model.of_artifact(open_sharded(tmp_path / "M", executor=executor))
+    executor.lost = {1}
+    with serving(model) as running, Client(running.url) as client:
+        (found,) = client.query(vectors=rows[300], n_neighbors=3, allow_partial=True)
+        assert found.missing_rows == [(240, 479)]
+        with pytest.raises(ServiceAnswerError) as caught:
+            client.query(vectors=rows[300], n_neighbors=3)
+        assert caught.value.code == "shard-unavailable"
+        executor.lost = set()
+        (found,) = client.query(vectors=rows[300], n_neighbors=3, allow_partial=True)
+        assert found.missing_rows is None

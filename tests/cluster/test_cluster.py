@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ import pytest
 from kneighbors.cluster import RayExecutor, build_shards, open_on_cluster
 from kneighbors.cluster.connecting import connect
 from kneighbors.errors import ArtifactError, ClusterError, ParameterRefused
+from kneighbors.sagemaker.model import Model
 from kneighbors.shards import TakeRows, open_sharded
 from kneighbors.shards.opening import ShardedArtifact
 from support import shards_making as making
@@ -86,6 +88,43 @@ def test_a_shard_without_a_host_is_named_and_comes_back(single: RayExecutor) -> 
     until(lambda: single.hosts.missing() == [])
     taken = single.submit(1, TakeRows(np.array([0]))).result(60)
     np.testing.assert_array_equal(X[400:401], taken)
+
+
+def test_a_request_that_allows_it_is_answered_while_a_shard_has_no_host(
+    single: RayExecutor, path: Path
+) -> None:
+    artifact = open_sharded(path, executor=single)
+    model = Model.of_artifact(artifact)
+    body = b'{"instances": %s, "k": 3}' % str(making.corpus()[[500, 700]].tolist()).encode()
+    whole = model.invoke(body, "application/json")
+    assert whole.headers == ()
+
+    def answered_from_the_rest() -> bool:
+        process = processes(single, 1)
+        os.kill(process[0], signal.SIGKILL)
+        until(lambda: bool(single.hosts.missing()) or ask(strict=True) is None)
+        return ask(strict=False) is not None
+
+    def ask(*, strict: bool) -> Any:
+        options = None if strict else "allow_partial=true"
+        try:
+            reply = model.invoke(body, "application/json", None, options)
+        except ClusterError:
+            assert strict
+            return None
+        if strict or not reply.is_partial:  # it is back already
+            return reply if strict else None
+        assert reply.headers == (("X-Kneighbors-Partial", "400-799"),)
+        predictions = json.loads(reply.body)["predictions"]
+        assert [one["missing_rows"] for one in predictions] == [[[400, 799]]] * 2
+        assert not any(400 <= row < 800 for one in predictions for row in one["indices"])
+        return reply
+
+    until(answered_from_the_rest)
+    until(lambda: single.hosts.missing() == [])
+    until(lambda: ask(strict=True) is not None)
+    allowed = model.invoke(body, "application/json", None, "allow_partial=true")
+    assert (allowed.body, allowed.headers) == (whole.body, ())
 
 
 def test_with_two_copies_a_killed_host_costs_no_request(double: ShardedArtifact) -> None:

@@ -54,6 +54,7 @@ RIGHT = {
     ("fold_within", "1.5"),
     ("filter", "{}"),
     ("explain", "true"),
+    ("allow_partial", "true"),
     ("exclude_list", '"1"'),
     ("include_list", '"1"'),
     ("group_by", '"1"'),

@@ -64,6 +64,12 @@ Exit codes: 0 answered; 1 the query, the artifact or the service is at fault;
 @click.option("--exclude-list", multiple=True, metavar="NAME", help="Leave out a list's rows.")
 @click.option("--include-list", multiple=True, metavar="NAME", help="Allow only a list's rows.")
 @click.option("--explain", is_flag=True, help="Say which like each is nearest to.")
+@click.option(
+    "--allow-partial",
+    is_flag=True,
+    default=None,
+    help="Take what can be searched while machines of a cluster are lost.",
+)
 @click.option("--items/--no-items", default=None, help="Show the attributes, or do not.")
 @click.option("--columns", metavar="NAMES", help="Which attributes, with commas between.")
 @click.option(

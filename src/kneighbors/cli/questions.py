@@ -275,6 +275,8 @@ def _prediction(neighbors: Neighbors) -> dict[str, Any]:
         one["detail"] = neighbors.detail
     if neighbors.explanations is not None:
         one["explanations"] = neighbors.explanations
+    if neighbors.missing_rows is not None:
+        one["missing_rows"] = neighbors.missing_rows
     return one
 
 

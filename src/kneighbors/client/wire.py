@@ -172,6 +172,7 @@ def _neighbors(one: dict[str, Any]) -> Neighbors:
         one.get("reason"),
         one.get("detail"),
         one.get("explanations"),
+        [(int(first), int(last)) for first, last in one.get("missing_rows", ())] or None,
     )
 
 

@@ -37,6 +37,8 @@ class Answer:
         A sentence more about that.
     explanations : list of list of dict, optional
         For each neighbour, the like that it is nearest to, if that was asked for.
+    missing : list of (sequence of (int, int)), optional
+        For each query the first and the last row of each range that could not be searched.
     approximate : bool, default=False
         Whether nearer rows may have been missed.
     single : bool, default=False
@@ -52,6 +54,7 @@ class Answer:
     reasons: list[str | None] | None = None
     details: list[str | None] | None = None
     explanations: list[list[dict[str, Any]]] | None = None
+    missing: Sequence[Sequence[tuple[int, int]]] | None = None
     approximate: bool = False
     single: bool = False
     shape: Shape = "array"

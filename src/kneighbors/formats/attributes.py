@@ -177,6 +177,7 @@ _READERS: Mapping[str, Callable[[str, str], Any]] = {
     "strategy": _word,
     "unknown_terms": _word,
     "explain": _flag,
+    "allow_partial": _flag,
 }
 #: Whose refusals have a code of their own, from before there were others.
 _OWN_CODES = frozenset({"n_neighbors", "radius", "exclude_self", "exclude_ids", "include_items"})

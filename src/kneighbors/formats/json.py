@@ -183,8 +183,9 @@ def encode(answer: Answer, parameters: dict[str, str]) -> bytes:
 def predictions(answer: Answer) -> list[dict[str, Any]]:
     """Return one object for each query.
 
-    ``approximate`` is there, and true, where nearer rows may have been missed; ``n_found`` and
-    ``reason`` are there where a query has fewer neighbours than it asked for.
+    ``approximate`` is there, and true, where nearer rows may have been missed, ``missing_rows``
+    where some could not be searched; ``n_found`` and ``reason`` are there where a query has fewer
+    neighbours than it asked for.
     """
     found: list[dict[str, Any]] = []
     distances, indices = _lists(answer.distances), _lists(answer.indices)
@@ -195,6 +196,8 @@ def predictions(answer: Answer) -> list[dict[str, Any]]:
             one["items"] = answer.items[number]
         if answer.approximate:
             one["approximate"] = True
+        if answer.missing is not None and answer.missing[number]:
+            one["missing_rows"] = answer.missing[number]
         if answer.reasons is not None and answer.reasons[number] is not None:
             one["n_found"] = len(distances[number])
             one["reason"] = answer.reasons[number]

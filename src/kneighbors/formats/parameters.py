@@ -205,6 +205,7 @@ _CHECKS: Mapping[str, Callable[[str, Any, str, Limits], Any]] = {
     "strategy": _one_of(*STRATEGIES),
     "unknown_terms": _one_of("refuse", "skip"),
     "explain": _alone(check_switch),
+    "allow_partial": _alone(check_switch),
 }
 ALIASES = {"k": "n_neighbors"}
 #: Every name that a parameter may be given under.

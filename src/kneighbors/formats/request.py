@@ -95,6 +95,8 @@ class Parameters:
         Whether the attributes come with the answers: all of them, or the columns named.
     explain : bool, default=False
         Whether each answer says which like it is nearest to, and what they share.
+    allow_partial : bool, default=False
+        Whether to answer from the rest while rows cannot be reached.
     ids_are_text : frozenset of str, default=frozenset()
         Those of ``exclude_ids`` and ``include_ids`` that came from a header, where the integer 12
         and the string "12" look alike; the reader of the ids then decides.
@@ -117,6 +119,7 @@ class Parameters:
     unknown_terms: str = "refuse"
     include_items: bool | tuple[str, ...] = False
     explain: bool = False
+    allow_partial: bool = False
     ids_are_text: frozenset[str] = frozenset()
 
 

@@ -28,6 +28,9 @@ class Neighbors:
         A sentence more about that, where a filter leaves nothing.
     explanations : list of dict, optional
         For each, the like that it is nearest to, if that was asked for.
+    missing_rows : list of (int, int), optional
+        First and last row of each range that may have had an answer and could not be searched;
+        only with `allow_partial`.
     """
 
     distances: NDArray[np.float64]
@@ -37,6 +40,7 @@ class Neighbors:
     reason: str | None = None
     detail: str | None = None
     explanations: list[dict[str, Any]] | None = None
+    missing_rows: list[tuple[int, int]] | None = None
 
     @property
     def n_found(self) -> int:

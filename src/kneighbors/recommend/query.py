@@ -19,6 +19,8 @@ from kneighbors.recommend.tastes import Taste
 
 Float64Array = NDArray[np.float64]
 RowArray = NDArray[np.int64]
+#: Ranges of rows: the first and the last of each.
+Ranges = list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +56,8 @@ class Query:
         rather than by that to a vector.
     explain : bool, default=False
         Whether each answer says which like it is nearest to.
+    allow_partial : bool, default=False
+        Whether to go on without rows that nobody can search at the moment.
     """
 
     vectors: FloatArray
@@ -70,6 +74,7 @@ class Query:
     tastes: list[Taste] | None = None
     by_each: bool = False
     explain: bool = False
+    allow_partial: bool = False
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -83,7 +88,7 @@ class Query:
     def may_fall_short(self) -> bool:
         """Whether there may be fewer neighbours than it asks for."""
         return not (self.exclude is None and self.radius is None and self.allowed is None) or (
-            self.choice is not None
+            self.choice is not None or self.allow_partial
         )
 
     def part(self, part: slice) -> Query:
@@ -107,8 +112,11 @@ class Found:
     indices : ndarray of shape (n_queries, n_neighbors), dtype int64, or list of ndarray
     reasons : list of (str or None), optional
         Why a query has fewer neighbours than asked for.
+    missing : list of Ranges, optional
+        For each query the rows that may have had an answer and could not be searched.
     """
 
     distances: Float64Array | Sequence[Float64Array]
     indices: RowArray | Sequence[RowArray]
     reasons: list[str | None] | None = None
+    missing: list[Ranges] | None = None

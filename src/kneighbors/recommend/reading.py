@@ -111,6 +111,7 @@ class Reader:
             tastes=tastes if by_each or parameters.explain else None,
             by_each=by_each,
             explain=parameters.explain,
+            allow_partial=parameters.allow_partial,
         )
         self._check_size(query)
         return query

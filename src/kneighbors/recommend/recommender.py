@@ -234,6 +234,7 @@ class Recommender:
             scores = Scores(self.index.rows, self.index.metric)
             explanations = Explainer(self.catalog, scores).of(rows, query.tastes[place])
         reason = None if found.reasons is None else found.reasons[place]
+        missing = None if found.missing is None else found.missing[place]
         return Neighbors(
             distances=np.asarray(found.distances[place]),
             indices=rows,
@@ -244,6 +245,7 @@ class Recommender:
             if reason == "filter" and query.allowed is not None
             else None,
             explanations=explanations,
+            missing_rows=missing or None,
         )
 
 

@@ -39,6 +39,8 @@ class Wanted(TypedDict, total=False):
         Whether the attributes come with the answers, or which.
     explain : bool
         Whether each answer says which like it is nearest to, and what they share.
+    allow_partial : bool
+        Whether to answer from the rest while rows of a cluster cannot be reached.
     """
 
     n_neighbors: int | None
@@ -58,3 +60,4 @@ class Wanted(TypedDict, total=False):
     unknown_terms: Literal["refuse", "skip"] | None
     include_items: bool | Sequence[str] | None
     explain: bool | None
+    allow_partial: bool | None

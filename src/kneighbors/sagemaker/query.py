@@ -22,7 +22,9 @@ class Reply:
     status : int, default=200
         HTTP status; a user's script may answer with another.
     headers : tuple of (str, str), default=()
-        What a user's script wants to send besides.
+        What a user's script wants to send besides, or what formats of arrays have no place for.
+    is_partial : bool, default=False
+        Whether rows could not be searched.
     """
 
     body: bytes
@@ -30,3 +32,4 @@ class Reply:
     rows: int
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    is_partial: bool = False

@@ -15,6 +15,7 @@ from kneighbors.items import Catalog
 from kneighbors.recommend.candidates import Scores
 from kneighbors.recommend.explaining import Explainer
 from kneighbors.recommend.query import Found, Query
+from kneighbors.recommend.reachable import united
 from kneighbors.sagemaker.query import Reply
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _NOTHING: frozenset[str] = frozenset()
 _RAGGED, _ITEMS = frozenset({"ragged"}), frozenset({"items"})
 #: Formats of arrays have no place to say it.
-_APPROXIMATE = (("X-Kneighbors-Approximate", "true"),)
+_APPROXIMATE: tuple[tuple[str, str], ...] = (("X-Kneighbors-Approximate", "true"),)
 T = TypeVar("T")
 
 
@@ -56,6 +57,7 @@ def write(query: Query, found: Found, index: Index, catalog: Catalog, limits: Li
         found.distances,
         found.indices,
         reasons=found.reasons,
+        missing=found.missing,
         # A radius alone is answered exactly by every engine.
         approximate=not index.is_exact and query.n_neighbors is not None,
         single=query.single,
@@ -70,7 +72,17 @@ def write(query: Query, found: Found, index: Index, catalog: Catalog, limits: Li
             answer = replace(answer, explanations=told)
         answer = replace(answer, details=_details(query, found))
     body, content_type = encode(answer, accepted)
-    return Reply(body, content_type, len(query), headers=_APPROXIMATE if answer.approximate else ())
+    headers = _APPROXIMATE if answer.approximate else ()
+    if found.missing is not None:
+        headers += (("X-Kneighbors-Partial", _ranges(found)),)
+    is_partial = found.missing is not None
+    return Reply(body, content_type, len(query), headers=headers, is_partial=is_partial)
+
+
+def _ranges(found: Found) -> str:
+    """Return the rows that any of the queries went without, as text."""
+    ranges = united(one for ranges in found.missing or () for one in ranges)
+    return ", ".join(f"{first}-{last}" for first, last in ranges)
 
 
 def _with_ids(answer: Answer, query: Query, catalog: Catalog, limits: Limits) -> Answer:

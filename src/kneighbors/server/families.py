@@ -158,6 +158,12 @@ FAMILIES = (
         "Times that a worker could not read the place that it follows.",
         {},
     ),
+    Family(
+        "kneighbors_partial_answers_total",
+        "counter",
+        "Answers without rows that no machine of a cluster held, to requests that allow that.",
+        {},
+    ),
     Family("kneighbors_body_bytes_total", "counter", "Bytes of invocations' bodies.", {}),
     Family("kneighbors_answer_bytes_total", "counter", "Bytes of invocations' answers.", {}),
     Family("kneighbors_in_flight", "gauge", "Requests that are being answered.", {}),

@@ -74,6 +74,8 @@ async def invoke(
     seconds = (received - begin, *answered.seconds)
     _observe(service, request.scope["exchange"], seconds, len(data), answered.reply.rows)
     service.telemetry.add("kneighbors_answer_bytes_total", len(answered.reply.body))
+    if answered.reply.is_partial:
+        service.telemetry.add("kneighbors_partial_answers_total")
     return _response(answered.reply, headers)
 
 

@@ -45,10 +45,13 @@ def joined(pieces: list[Found]) -> Found:
     if len(pieces) == 1:
         return pieces[0]
     distances, indices = [p.distances for p in pieces], [p.indices for p in pieces]
+    missing = None
+    if any(p.missing for p in pieces):
+        missing = _chained(p.missing or [[]] * len(p.indices) for p in pieces)
     if all(isinstance(one, np.ndarray) for one in indices):
-        return Found(np.concatenate(distances), np.concatenate(indices))
+        return Found(np.concatenate(distances), np.concatenate(indices), missing=missing)
     reasons = [p.reasons or [None] * len(p.indices) for p in pieces]
-    return Found(_chained(distances), _chained(indices), _chained(reasons))
+    return Found(_chained(distances), _chained(indices), _chained(reasons), missing)
 
 
 def _chained(lists: Iterable[Iterable[Any]]) -> list[Any]:

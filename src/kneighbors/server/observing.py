@@ -73,6 +73,8 @@ class Observer:
             self._current = ref(model)
             self._rechecks.forget()
             self._drift.begin(model, hold)
+        if found.missing is not None:  # its distances are those of other neighbours
+            return
         self._until_drift -= 1
         if self._until_drift <= 0:
             self._until_drift = self._drift_every

@@ -166,7 +166,10 @@ def _invocations(settings: Settings, of_path: frozenset[str] = frozenset()) -> J
                     **_content(_CSV, {"type": "string"}),
                     **_content(_LINES, {"type": "string"}),
                 },
-                {"x-kneighbors-approximate": _ref("headers", "Approximate")},
+                {
+                    "x-kneighbors-approximate": _ref("headers", "Approximate"),
+                    "x-kneighbors-partial": _ref("headers", "Partial"),
+                },
             ),
             **_failures(frozenset(STATUS_OF_CODE) - _OF_MODELS - _OF_OTHERS | of_path),
         },

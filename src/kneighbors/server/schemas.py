@@ -29,7 +29,16 @@ _REASONS = {
     507: "There is no memory left for another model.",
 }
 #: Why there may be fewer neighbours than were asked for.
-_SHORTAGES = ("excluded", "filter", "folded", "group", "included", "min_distance", "radius")
+_SHORTAGES = (
+    "excluded",
+    "filter",
+    "folded",
+    "group",
+    "included",
+    "min_distance",
+    "radius",
+    "unavailable",
+)
 #: Statuses to which a code of the layers below may be added that has no entry of its own.
 _OPEN = frozenset({400, 500})
 
@@ -73,6 +82,11 @@ def headers() -> Json:
             "The generation that answered, of a server that follows a place.", required=False
         ),
         "Approximate": header("That the answer may miss neighbours.", required=False, const="true"),
+        "Partial": header(
+            "First and last row of what could not be searched.",
+            required=False,
+            pattern="^[0-9]+-[0-9]+(, [0-9]+-[0-9]+)*$",
+        ),
     }
 
 
@@ -170,6 +184,10 @@ def _parameters(settings: Settings) -> Json:
         "strategy": {"enum": list(STRATEGIES)},
         "unknown_terms": {"enum": ["refuse", "skip"]},
         "explain": {"type": "boolean"},
+        "allow_partial": {
+            "type": "boolean",
+            "description": "Answer from the rest while rows cannot be searched.",
+        },
     }
 
 
@@ -237,6 +255,12 @@ def _prediction() -> Json:
                 "type": "boolean",
                 "description": "True where nearer rows may have been missed; not there elsewhere.",
             },
+            "missing_rows": _list(
+                _list({"type": "integer", "minimum": 0}, minItems=2, maxItems=2),
+                minItems=1,
+                description="First and last row of what could not be searched; not there where "
+                "all were.",
+            ),
             "n_found": {"type": "integer", "minimum": 0},
             "reason": {"enum": list(_SHORTAGES)},
             "detail": {"type": "string"},

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from kneighbors.errors import BodyRefused
 from kneighbors.formats import CSV, JSON, JSONLINES, Accepted
 from kneighbors.recommend.query import Query
+from kneighbors.recommend.reachable import can_be_partial
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.writing import accepted_format
 from kneighbors.server.bodies import ClientGone
@@ -98,11 +99,14 @@ def stream_of(model: Model, query: Query, least: int) -> Stream | None:
     Notes
     -----
     Whatever could refuse the request after the first piece keeps it from being streamed: a radius
-    alone, which may hold too many, and rows that may be too few for the format.
+    alone, which may hold too many, and rows that may be too few for the format. So does what
+    cannot be searched: a header says which rows.
     """
     if not least or query.n_neighbors is None or len(query) <= _QUERIES:
         return None
     if len(query) * query.n_neighbors < least:
+        return None
+    if query.allow_partial and can_be_partial(model.index):
         return None
     accepted = accepted_format(query, ragged=False)
     if query.may_fall_short:

@@ -17,7 +17,8 @@ class Executor(Protocol):
     """Runs tasks where shards are opened.
 
     Safe to use from several threads. What a task raises is raised by its future; after that, the
-    executor goes on with others.
+    executor goes on with others. A shard that nobody holds at the moment is a `ClusterError` with
+    the code ``shard-unavailable``, and one may go on without it.
     """
 
     @property

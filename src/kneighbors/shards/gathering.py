@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kneighbors.errors import ClusterError
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.permitted import BoolArray, Excluded, Masks
 from kneighbors.search.rows import FloatArray, RowArray
@@ -20,6 +21,9 @@ from kneighbors.search.topk import Best
 from kneighbors.shards.executor import Executor
 from kneighbors.shards.manifest import ShardEntry
 from kneighbors.shards.tasks import Nearest, Within
+
+#: Code of the refusal that says that nobody holds a shard at the moment.
+UNAVAILABLE = "shard-unavailable"
 
 
 class Gathering:
@@ -35,11 +39,16 @@ class Gathering:
         Queries that have passed the gate.
     exclude, masks : optional
         As in `kneighbors.search.index.ExactIndex.kneighbors`, in rows of all shards.
+    allow_partial : bool, default=False
+        Whether to go on without shards that nobody holds, as long as there is one that somebody
+        holds.
 
     Attributes
     ----------
     n_skipped : int
         Pairs of a query and a shard that needed no search.
+    lost : set of int
+        Shards that were asked, and nobody holds.
     """
 
     def __init__(
@@ -50,6 +59,8 @@ class Gathering:
         Q: FloatArray,
         exclude: Excluded | None = None,
         masks: Masks | None = None,
+        *,
+        allow_partial: bool = False,
     ) -> None:
         self._shards = shards
         self._executor = executor
@@ -57,7 +68,9 @@ class Gathering:
         self._exclude = exclude
         self._masks = masks
         self._least = np.stack([one.ball.least_distances(Q, metric) for one in shards])
+        self._allow_partial = allow_partial
         self.n_skipped = 0
+        self.lost: set[int] = set()
 
     def nearest(self, n_neighbors: int) -> Best:
         """Return the nearest rows of each query."""
@@ -71,38 +84,68 @@ class Gathering:
                 shard = next(waiting, None)
                 if shard is None:
                     break
-                queries = self._in_reach(shard, best.worst)
+                queries = self._asking(shard, best.worst)
                 if len(queries):
                     task = self._nearest_task(shard, queries, n_neighbors, best.worst)
                     under_way[self._executor.submit(shard, task)] = (shard, queries)
             if not under_way:
                 return best
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                self._merge(best, *under_way.pop(future), *future.result())
+                shard, queries = under_way.pop(future)
+                answer = self._answer(shard, future)
+                if answer is not None:
+                    self._merge(best, shard, queries, *answer)
 
     def within(self, radius: float) -> tuple[list[Float64Array], list[RowArray]]:
         """Return all rows within `radius` of each query, sorted by distance, then row."""
         found: list[list[tuple[Float64Array, RowArray]]] = [[] for _ in self._Q]
         limits = np.full(len(self._Q), radius)
         asked = []
-        for shard, entry in enumerate(self._shards):
-            queries = self._in_reach(shard, limits)
+        for shard in range(len(self._shards)):
+            queries = self._asking(shard, limits)
             if len(queries):
                 part = self._part(shard, queries)
                 task = Within(self._Q[queries], radius, **part)
-                asked.append((entry, queries, self._executor.submit(shard, task)))
-        for entry, queries, future in asked:
-            for query, distances, rows in zip(queries.tolist(), *future.result(), strict=True):
-                found[query].append((distances, rows + entry.first_row))
+                asked.append((shard, queries, self._executor.submit(shard, task)))
+        for shard, queries, future in asked:
+            answer = self._answer(shard, future)
+            if answer is None:
+                continue
+            for query, distances, rows in zip(queries.tolist(), *answer, strict=True):
+                found[query].append((distances, rows + self._first(shard)))
         out = [_sorted(pieces) for pieces in found]
         return [distances for distances, _ in out], [rows for _, rows in out]
+
+    def gaps(self, limits: Float64Array) -> list[list[ShardEntry]]:
+        """Return for each query the lost shards that may hold rows within its limit."""
+        found: list[list[ShardEntry]] = [[] for _ in self._Q]
+        for shard in sorted(self.lost):
+            for query in self._in_reach(shard, limits).tolist():
+                found[query].append(self._shards[shard])
+        return found
+
+    def _answer(self, shard: int, future: Future[Any]) -> Any:
+        """Return what a shard answers; None where one may go on without it."""
+        try:
+            return future.result()
+        except ClusterError as error:
+            if not self._allow_partial or error.code != UNAVAILABLE:
+                raise
+            self.lost.add(shard)
+            if len(self.lost) == len(self._shards):
+                raise
+            return None
+
+    def _asking(self, shard: int, limits: Float64Array) -> RowArray:
+        queries = self._in_reach(shard, limits)
+        self.n_skipped += len(self._Q) - len(queries)
+        return queries
 
     def _in_reach(self, shard: int, limits: Float64Array) -> RowArray:
         queries = np.flatnonzero(~(self._least[shard] > limits)).astype(np.int64)
         if self._masks is not None and len(queries):
             allowed = _allows_any(self._masks, self._shards[shard])
             queries = queries[[allowed(query) for query in queries.tolist()]]
-        self.n_skipped += len(self._Q) - len(queries)
         return queries
 
     def _nearest_task(

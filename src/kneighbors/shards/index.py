@@ -43,6 +43,8 @@ class ShardedIndex(ExactIndex):
         As above.
     """
 
+    _allow_partial = False
+
     def __init__(
         self,
         rows: Rows,
@@ -76,7 +78,9 @@ class ShardedIndex(ExactIndex):
         distances = np.empty((len(Q), n_neighbors))
         indices = np.empty((len(Q), n_neighbors), np.int64)
         for part in batches_of(len(Q), _MOST_QUERIES):
-            best = self._gathering(Q, part, exclude, masks).nearest(n_neighbors)
+            gathering = self._gathering(Q, part, exclude, masks)
+            best = gathering.nearest(n_neighbors)
+            self._note(gathering, best.worst)
             distances[part], indices[part] = best.distances, best.rows
         return distances, indices
 
@@ -92,10 +96,16 @@ class ShardedIndex(ExactIndex):
         distances: list[Float64Array] = []
         indices: list[RowArray] = []
         for part in batches_of(len(Q), _MOST_QUERIES):
-            near, rows = self._gathering(Q, part, exclude, masks).within(radius)
+            gathering = self._gathering(Q, part, exclude, masks)
+            near, rows = gathering.within(radius)
+            self._note(gathering, np.full(len(near), radius))
             distances += near
             indices += rows
         return distances, indices
+
+    def partial(self) -> PartialIndex:
+        """Return the same index, which goes on without shards that nobody holds."""
+        return PartialIndex(self.rows, self.metric, self.plan, self.shards, self.executor)
 
     def parts(self) -> NoReturn:
         """Refuse: shards are not made one by being saved."""
@@ -118,4 +128,38 @@ class ShardedIndex(ExactIndex):
             Q[part],
             None if exclude is None else exclude[part],
             None if masks is None else masks[part],
+            allow_partial=self._allow_partial,
         )
+
+    def _note(self, gathering: Gathering, limits: Float64Array) -> None:
+        """Take note of what a gathering went on without."""
+
+
+class PartialIndex(ShardedIndex):
+    """An index that goes on without shards that nobody holds; for one search, or a few.
+
+    Where nobody holds any shard it refuses as the whole index does.
+
+    Attributes
+    ----------
+    missing : list of list of (int, int)
+        For each query that was asked, in order, the first and the last row of every shard that may
+        have had an answer and could not be asked.
+    """
+
+    _allow_partial = True
+
+    def __init__(
+        self,
+        rows: Rows,
+        metric: str,
+        plan: Mapping[str, Any],
+        shards: Sequence[ShardEntry],
+        executor: Executor,
+    ) -> None:
+        super().__init__(rows, metric, plan, shards, executor)
+        self.missing: list[list[tuple[int, int]]] = []
+
+    def _note(self, gathering: Gathering, limits: Float64Array) -> None:
+        for gaps in gathering.gaps(limits):
+            self.missing.append([(one.first_row, one.stop - 1) for one in gaps])
