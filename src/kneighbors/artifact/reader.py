@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from kneighbors.artifact.described import ITEM_ROLES, arrays_of, described, table_reader
 from kneighbors.artifact.directory import Directory, OpenFile
 from kneighbors.artifact.growing import GrowingCopy
 from kneighbors.artifact.hashing import check_digests
 from kneighbors.artifact.keys import PublicKeys, trusted
-from kneighbors.artifact.manifest import Manifest, Part
+from kneighbors.artifact.manifest import Manifest
 from kneighbors.artifact.memfile import available_memory, is_possible, maps
 from kneighbors.artifact.names import MANIFEST
-from kneighbors.artifact.npy import MAX_HEADER_BYTES, Header, array_of, parse_header
-from kneighbors.artifact.opened import Opened, check_header, is_current
+from kneighbors.artifact.npy import Header
+from kneighbors.artifact.opened import Opened, is_current
 from kneighbors.artifact.publishing import resolved
 from kneighbors.artifact.rows import CheckedRows
 from kneighbors.artifact.sealed import copy_of
@@ -35,9 +35,8 @@ from kneighbors.storage import translated
 _ATTEMPTS = 20
 
 #: Roles of parts that this version knows what to do with.
-_USED_ROLES = frozenset(
-    {"vectors", "checksums", "index", "ids", "items", "lookup", "vocabulary", "lists"}
-)
+_ARRAY_ROLES = ITEM_ROLES | {"checksums", "index"}
+_USED_ROLES = _ARRAY_ROLES | {"vectors"}
 
 
 class Artifact:
@@ -251,13 +250,8 @@ def _artifact(opened: Opened, *, mapped: bool) -> Artifact:
         # Whoever keeps the error keeps the frames that it came through, but no files.
         files.clear()
         raise
-    arrays: dict[str, dict[str, NDArray[Any]]] = {
-        role: {} for role in ("index", "ids", "lookup", "checksums", "vocabulary", "lists")
-    }
-    for name, data in contents.items():
-        part = manifest.parts[name]
-        if part.role in arrays:
-            arrays[part.role][name] = _array(part, data, files[name].where)
+    wheres = {name: files[name].where for name in contents}
+    arrays = arrays_of(contents, manifest, wheres, _ARRAY_ROLES)
     header = opened.header(manifest.parts["vectors"], vectors)
     rows = CheckedRows(
         vectors,
@@ -269,19 +263,8 @@ def _artifact(opened: Opened, *, mapped: bool) -> Artifact:
         copies_ahead=_reads_all(manifest),
     )
     index = _index(rows, manifest, arrays["index"], str(opened.path))
-    read_table = None
-    if "items" in contents:
-        shape, where = manifest.parts["items"].shape, files["items"].where
-        read_table = partial(_read_table, contents["items"], shape, where)
-    catalog = Catalog.from_parts(
-        manifest.n_samples, manifest.id_type, arrays["ids"] | arrays["lookup"], read_table
-    )
-    vocabulary, lists = None, None
-    if arrays["vocabulary"]:
-        vocabulary = Vocabulary.from_parts(arrays["vocabulary"])
-    if arrays["lists"]:
-        lists = Lists.from_parts(arrays["lists"], manifest.n_samples)
-    artifact = Artifact(opened.path, manifest, index, catalog, vocabulary, lists)
+    said = described(opened.path, manifest, arrays, table_reader(contents, manifest, wheres))
+    artifact = Artifact(opened.path, manifest, index, said.catalog, said.vocabulary, said.lists)
     artifact.is_mapped = mapped
     artifact.signed_by = opened.signed_by
     return artifact
@@ -290,12 +273,6 @@ def _artifact(opened: Opened, *, mapped: bool) -> Artifact:
 def _mapped(files: Mapping[str, OpenFile], manifest: Manifest) -> dict[str, memoryview]:
     check_digests(lambda name: files[name].sha256(), files, manifest.parts)
     return {name: memoryview(file.map()) for name, file in files.items()}
-
-
-def _array(part: Part, data: memoryview, where: str) -> NDArray[Any]:
-    header = parse_header(bytes(data[:MAX_HEADER_BYTES]), len(data), where)
-    check_header(part, header, where)
-    return array_of(data, header)
 
 
 def _growing(manifest: Manifest, header: Header, length: int) -> GrowingCopy | None:
@@ -330,9 +307,3 @@ def _index(
             f"Expected the parts and the plan of an index, got others ({reason}).",
             where=where,
         ) from error
-
-
-def _read_table(data: memoryview, shape: tuple[int, ...], where: str) -> Any:
-    from kneighbors.artifact.table import read_table
-
-    return read_table(data, shape, where)

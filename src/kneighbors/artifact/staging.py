@@ -77,6 +77,7 @@ class SiblingStage:
         self._target = target
         self._overwrite = overwrite
         self._files: list[PartFile] = []
+        self._folders: list[str] = []
         self._old = -1
         self._path, self._number = make_locked(target, os.mkdir)
 
@@ -103,13 +104,18 @@ class SiblingStage:
         self._files.append(PartFile(self._number, name, block_bytes))
         return self._files[-1]
 
+    def make_folder(self, name: str) -> None:
+        """Make a directory, in which files are created by their names after a slash."""
+        os.mkdir(name, dir_fd=self._number)
+        self._folders.append(name)
+
     def remove(self, file: PartFile) -> None:
         """Remove a file."""
         file.abandon()
         os.unlink(file.name, dir_fd=self._number)
 
-    def commit(self, manifest: bytes) -> None:
-        """Rename the directory to the path.
+    def commit(self, manifest: bytes, name: str = MANIFEST) -> None:
+        """Rename the directory to the path, once the manifest is in it under its name.
 
         Raises
         ------
@@ -118,9 +124,11 @@ class SiblingStage:
         CannotRename
             When what is there cannot be renamed; nothing has happened.
         """
-        file = self.create(MANIFEST)
+        file = self.create(name)
         file.write(manifest)
         file.close()
+        for folder in self._folders:
+            sync_directory(self._path / folder)
         with suppress(FileNotFoundError):
             # Who could read the old one can read the new one.
             os.fchmod(self._number, self._target.stat().st_mode & 0o7777)

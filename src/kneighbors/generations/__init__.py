@@ -5,7 +5,7 @@ A *place* is a directory, or a prefix of S3::
     CURRENT                        the pointer: which generation counts
     generations/
         000001-5f0c2a9b7d31/       an ordinary artifact
-        000002-c41e88d0a6f2/       another one, published later
+        000002-c41e88d0a6f2/       another one, published later; one in shards has them below it
 
 `publish` writes a generation whole, checks what was written, and moves the pointer in one step that
 fails if somebody else has moved it meanwhile. `rollback` moves it back. Readers follow it
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kneighbors.generations.follower import Follower
     from kneighbors.generations.generation import Generation
     from kneighbors.generations.listing import current, history
-    from kneighbors.generations.loading import load, located
+    from kneighbors.generations.loading import load, located, open_saved
     from kneighbors.generations.publishing import publish
     from kneighbors.generations.returning import rollback
 
@@ -35,6 +35,7 @@ _HOME_OF = {
     "is_place": "detection",
     "load": "loading",
     "located": "loading",
+    "open_saved": "loading",
     "publish": "publishing",
     "rollback": "returning",
 }
@@ -47,6 +48,7 @@ __all__ = [
     "is_place",
     "load",
     "located",
+    "open_saved",
     "publish",
     "rollback",
 ]

@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from kneighbors.artifact.names import MANIFEST
 from kneighbors.errors import ArtifactError
 from kneighbors.generations.finding import open_place
 from kneighbors.generations.generation import Generation
@@ -26,6 +25,9 @@ class Follower:
         `kneighbors.generations.cache.default_cache`. Not used for a directory.
     progress : callable, optional
         Called as ``progress("downloading", done, total)`` in bytes.
+    vectors : bool, default=True
+        False for whoever needs the ids and attributes of shards alone: of a place on S3, no more
+        is copied, and the copy says where the shards are.
 
     Notes
     -----
@@ -38,6 +40,7 @@ class Follower:
         cache_dir: str | os.PathLike[str] | None = None,
         *,
         progress: Progress | None = None,
+        vectors: bool = True,
     ) -> None:
         from kneighbors.generations.s3_place import S3Place
 
@@ -46,6 +49,7 @@ class Follower:
         self._seen: str | None = None
         self._cache = None
         self._was_fetched = False
+        self._vectors = vectors
         if isinstance(self._place, S3Place):
             from kneighbors.generations.cache import Cache, default_cache
 
@@ -113,11 +117,9 @@ class Follower:
         place, generation = self._place, pointer.generation
         path: Path | None
         if self._cache is None:
-            from kneighbors.generations.cache import check_manifest
-
-            where = str(place.address_of(generation) / MANIFEST)
-            check_manifest(place.manifest_of(generation), pointer, where)
+            place.top_of(generation).check_is(pointer)
             path = place.path_of(generation)
         else:
-            path, self._was_fetched = self._cache.fetch(pointer, self._progress)
+            fetch = self._cache.fetch if self._vectors else self._cache.fetch_items
+            path, self._was_fetched = fetch(pointer, self._progress)
         return replace(place.known(generation, is_current=True), path=path)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kneighbors.errors import KNeighborsError
 from kneighbors.generations.detection import is_place
 
 if TYPE_CHECKING:
+    from kneighbors.artifact import Artifact
     from kneighbors.neighbors import NearestNeighbors
 
 T = TypeVar("T")
@@ -19,7 +20,13 @@ AnyPath = str | os.PathLike[str]
 _ATTEMPTS = 20
 
 
-def opened(path: AnyPath, opener: Callable[[AnyPath], T], cache_dir: AnyPath | None = None) -> T:
+def opened(
+    path: AnyPath,
+    opener: Callable[[AnyPath], T],
+    cache_dir: AnyPath | None = None,
+    *,
+    vectors: bool = True,
+) -> T:
     """Return what a function opens: an artifact, or the current generation of a place.
 
     Parameters
@@ -30,6 +37,8 @@ def opened(path: AnyPath, opener: Callable[[AnyPath], T], cache_dir: AnyPath | N
         Given the path of an artifact. Called again if the generation that it was given is removed
         while it works because a newer one counts.
     cache_dir : str or path, optional
+        As of `kneighbors.generations.Follower`.
+    vectors : bool, default=True
         As of `kneighbors.generations.Follower`.
 
     Raises
@@ -42,7 +51,7 @@ def opened(path: AnyPath, opener: Callable[[AnyPath], T], cache_dir: AnyPath | N
     from kneighbors.generations.finding import open_place
     from kneighbors.generations.follower import Follower
 
-    follower = Follower(path, cache_dir)
+    follower = Follower(path, cache_dir, vectors=vectors)
     error: KNeighborsError | None = None
     for _ in range(_ATTEMPTS):
         generation = follower.poll()
@@ -59,6 +68,28 @@ def opened(path: AnyPath, opener: Callable[[AnyPath], T], cache_dir: AnyPath | N
 def located(path: AnyPath, cache_dir: AnyPath | None = None) -> AnyPath:
     """Return the path of an artifact: the one given, or of a place's current generation."""
     return opened(path, lambda found: found, cache_dir)
+
+
+def open_saved(path: AnyPath, *, cache_dir: AnyPath | None = None, **options: Any) -> Artifact:
+    """Open an artifact, in one piece or in shards, or the current generation of a place.
+
+    Parameters
+    ----------
+    path : str or path
+        As of `load`.
+    cache_dir : str or path, optional
+        As of `kneighbors.generations.Follower`.
+    options
+        As of `kneighbors.shards.open_saved`.
+
+    Raises
+    ------
+    ArtifactError, StorageError
+        As `load`.
+    """
+    from kneighbors.shards import open_saved as open_found
+
+    return opened(path, lambda found: open_found(found, **options), cache_dir)
 
 
 def load(

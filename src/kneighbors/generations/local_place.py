@@ -7,16 +7,13 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from kneighbors.artifact import verify
 from kneighbors.artifact.directory import Directory, damaged
 from kneighbors.artifact.manifest import MAX_MANIFEST_BYTES
-from kneighbors.artifact.names import COMPANY, MANIFEST, SIGNATURE, UNFINISHED
-from kneighbors.artifact.opened import Opened
+from kneighbors.artifact.names import COMPANY, MANIFEST, SHARDS, SIGNATURE, UNFINISHED
 from kneighbors.artifact.signature import read_signature
 from kneighbors.artifact.staging import (
     CannotRename,
     SiblingStage,
-    Stage,
     is_still,
     remove,
     sync_directory,
@@ -26,8 +23,11 @@ from kneighbors.errors import KNeighborsError, StorageError
 from kneighbors.generations.detection import POINTER
 from kneighbors.generations.generation import is_id, number_of
 from kneighbors.generations.place import GENERATIONS, Place, in_order
-from kneighbors.generations.source import pieces
+from kneighbors.generations.source import Source, pieces
+from kneighbors.generations.top import TOPS, Top
 from kneighbors.search.progress import Progress, ignore
+from kneighbors.shards.manifest import MAX_BYTES
+from kneighbors.shards.verification import verify_saved
 from kneighbors.storage import translated
 
 
@@ -58,19 +58,24 @@ class LocalPlace(Place):
         """Return the generations that are complete, the oldest first."""
         names = self._names()
         with translated(self._folder):
-            return in_order([one for one in names if (self._folder / one / MANIFEST).is_file()])
+            return in_order([one for one in names if self._has_top(one)])
 
     def next_number(self) -> int:
         """Return a number above those of all generations."""
         return 1 + max(map(number_of, self._names()), default=0)
 
-    def add(self, generation: str, source: Opened, progress: Progress = ignore) -> None:
+    def add(self, generation: str, source: Source, progress: Progress = ignore) -> None:
         """Copy an artifact, whole or not at all."""
         target = self._folder / generation
         with translated(target):
             try:
                 with SiblingStage(target, overwrite=False) as stage:
-                    stage.commit(_copied(stage, source, progress))
+                    _copy(stage, source, progress)
+                    stage.commit(source.top.data, source.top.name)
+            except StorageError as error:
+                if error.code == "storage-exists" and (target / SHARDS).exists():
+                    raise _exists(target) from error
+                raise
             except CannotRename as error:
                 raise StorageError(
                     "storage-failed",
@@ -79,29 +84,32 @@ class LocalPlace(Place):
                 ) from error
             _forget_pages(target)
 
-    def manifest_of(self, generation: str) -> bytes:
-        """Return a generation's manifest."""
+    def top_of(self, generation: str) -> Top:
+        """Return a generation's manifest, or its shards'."""
         try:
-            file = Directory(self._folder / generation).open(MANIFEST)
-        except FileNotFoundError:
-            raise self.missing(generation) from None
+            directory = Directory(self._folder / generation)
         except StorageError as error:
             if error.code in ("storage-missing", "storage-not-a-directory"):
                 raise self.missing(generation) from error
             raise
-        return file.read(0, min(file.bytes, MAX_MANIFEST_BYTES + 1))
+        for name in TOPS:
+            with suppress(FileNotFoundError):
+                file = directory.open(name)
+                most = MAX_MANIFEST_BYTES if name == MANIFEST else MAX_BYTES
+                return Top(name, file.read(0, min(file.bytes, most + 1)), file.where)
+        raise self.missing(generation)
 
     def glance(self, generation: str) -> None:
         """Raise what is wrong with a generation as far as names and lengths tell."""
-        self.manifest_of(generation)
-        opened = Opened(Directory(self._folder / generation))
-        for part in opened.manifest.parts.values():
-            opened.open(part)
+        self.top_of(generation)
+        for _, opened in Source(self._folder / generation).folders():
+            for part in opened.manifest.parts.values():
+                opened.open(part)
 
     def check(self, generation: str, progress: Progress = ignore) -> None:
         """Read every byte of a generation, and raise what is wrong with it."""
-        self.manifest_of(generation)
-        for report in verify(self._folder / generation, progress=progress):
+        self.top_of(generation)
+        for report in verify_saved(self._folder / generation, progress=progress):
             if not report.is_whole:
                 where = str(self._folder / generation / report.file)
                 raise damaged(where, 0, report.bytes, "; ".join(report.faults))
@@ -109,7 +117,8 @@ class LocalPlace(Place):
     def published_s(self, generation: str) -> float:
         """Return when a generation was complete, in seconds since 1970."""
         with translated(self._folder / generation):
-            return (self._folder / generation / MANIFEST).stat().st_mtime
+            name = MANIFEST if (self._folder / generation / MANIFEST).exists() else SHARDS
+            return (self._folder / generation / name).stat().st_mtime
 
     def remove(self, generation: str) -> None:
         """Remove a generation, unless the pointer turns to it at that moment."""
@@ -133,6 +142,9 @@ class LocalPlace(Place):
         except KNeighborsError:
             return True  # if in doubt, nothing is removed
 
+    def _has_top(self, generation: str) -> bool:
+        return any((self._folder / generation / name).is_file() for name in TOPS)
+
     def _names(self) -> list[str]:
         with translated(self._folder):
             try:
@@ -149,31 +161,40 @@ class LocalPlace(Place):
                     _remove_if_dead(self._folder / entry.name)
 
 
-def _copied(stage: Stage, source: Opened, progress: Progress) -> bytes:
-    """Copy all files but the manifest, each compared with what was saved; return the manifest."""
-    done, total = 0, source.manifest.total_bytes
-    for part in source.manifest.parts.values():
-        file = source.open(part)
-        copy = stage.create(part.file)
-        for piece in pieces(file):
-            copy.write(piece)
-            done += len(piece)
-            progress("copying", done, total)
-        copy.close()
-        if copy.sha256 != part.sha256:
-            raise damaged(file.where, 0, part.bytes, "the SHA-256 differs")
-    signature = read_signature(source.directory)
-    if signature is not None:
-        # It belongs to the artifact, though no manifest can name it.
-        copy = stage.create(SIGNATURE)
-        copy.write(signature)
-        copy.close()
-    return source.manifest_bytes
+def _copy(stage: SiblingStage, source: Source, progress: Progress) -> None:
+    """Copy all files but the manifest at the top, each compared with what was saved."""
+    done, total = 0, source.bytes
+    for folder, opened in source.folders():
+        if folder:
+            stage.make_folder(folder)
+            _write(stage, f"{folder}/{MANIFEST}", opened.manifest_bytes)
+        for part in opened.manifest.parts.values():
+            file = opened.open(part)
+            copy = stage.create(f"{folder}/{part.file}" if folder else part.file)
+            for piece in pieces(file):
+                copy.write(piece)
+                done += len(piece)
+                progress("copying", done, total)
+            copy.close()
+            if copy.sha256 != part.sha256:
+                raise damaged(file.where, 0, part.bytes, "the SHA-256 differs")
+        signature = read_signature(opened.directory)
+        if signature is not None and not folder:
+            # It belongs to the artifact, though no manifest can name it.
+            _write(stage, SIGNATURE, signature)
+
+
+def _write(stage: SiblingStage, name: str, data: bytes) -> None:
+    copy = stage.create(name)
+    copy.write(data)
+    copy.close()
 
 
 def _forget_pages(path: Path) -> None:
     """Let what is read next come from the disk, not from what was written to it."""
-    for file in path.iterdir():
+    for file in path.rglob("*"):
+        if file.is_dir():
+            continue
         number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -205,7 +226,7 @@ def _refuse_other(path: Path) -> None:
     names = {one.name for one in path.iterdir()}
     if POINTER in names or GENERATIONS in names:
         return
-    if MANIFEST in names:
+    if not names.isdisjoint(TOPS):
         raise StorageError(
             "place-is-artifact",
             "Expected a place, got an artifact.",
@@ -219,3 +240,11 @@ def _refuse_other(path: Path) -> None:
             where=str(path),
             hint="Choose another.",
         )
+
+
+def _exists(target: Path) -> StorageError:
+    return StorageError(
+        "artifact-exists",
+        "Expected a new generation, got the name of one that is there.",
+        where=str(target),
+    )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
-from kneighbors.artifact.manifest import Manifest
-from kneighbors.artifact.opened import Opened
 from kneighbors.errors import ArtifactError, KNeighborsError, StorageError
 from kneighbors.generations.detection import POINTER
 from kneighbors.generations.generation import Generation, number_of
 from kneighbors.generations.pointer import Pointer, utc
+from kneighbors.generations.source import Source
+from kneighbors.generations.top import Top
 from kneighbors.search.progress import Progress, ignore
 from kneighbors.storage import Address, open_store
 
@@ -96,7 +95,7 @@ class Place(ABC):
         """Return a number above those of all generations, complete or not."""
 
     @abstractmethod
-    def add(self, generation: str, source: Opened, progress: Progress = ignore) -> None:
+    def add(self, generation: str, source: Source, progress: Progress = ignore) -> None:
         """Copy an artifact, whole or not at all.
 
         Raises
@@ -108,8 +107,8 @@ class Place(ABC):
         """
 
     @abstractmethod
-    def manifest_of(self, generation: str) -> bytes:
-        """Return a generation's manifest; ``generation-missing`` if there is none."""
+    def top_of(self, generation: str) -> Top:
+        """Return a generation's manifest, or its shards'; ``generation-missing`` without."""
 
     @abstractmethod
     def glance(self, generation: str) -> None:
@@ -143,11 +142,11 @@ class Place(ABC):
         StorageError, ArtifactError
             If there is none, or it cannot be read.
         """
-        data = self.manifest_of(generation)
-        manifest = Manifest.from_bytes(data, str(self.address_of(generation)))
+        top = self.top_of(generation)
+        manifest = top.manifest
         return replace(
             self._unread(generation, is_current),
-            manifest_sha256=sha256(data).hexdigest(),
+            manifest_sha256=top.sha256,
             published=utc(self.published_s(generation)),
             n_samples=manifest.n_samples,
             n_features=manifest.n_features,

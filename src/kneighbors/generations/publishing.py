@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from hashlib import sha256
 
-from kneighbors.artifact.opened import Opened
 from kneighbors.errors import ArtifactError, KNeighborsError, ParameterRefused, StorageError
 from kneighbors.generations.finding import open_place
 from kneighbors.generations.generation import Generation, digest_of, make_id, number_of
@@ -13,7 +11,7 @@ from kneighbors.generations.loading import located
 from kneighbors.generations.place import Place
 from kneighbors.generations.pointer import Pointer
 from kneighbors.generations.retention import GRACE_S, remove_old
-from kneighbors.generations.source import opened_source
+from kneighbors.generations.source import Source, opened_source
 from kneighbors.search.progress import Progress, ignore
 
 #: How often another publisher may be faster before this one gives up.
@@ -79,15 +77,15 @@ def publish(
     with opened_source(located(artifact), progress) as source:
         target.prepare(source.path)
         generation = _placed(target, source, progress)
-        left = _pointed(target, generation, sha256(source.manifest_bytes).hexdigest())
+        left = _pointed(target, generation, source.top.sha256)
     if keep is not None:
         remove_old(target, keep, grace_s, left)
     return target.known(generation, is_current=True)
 
 
-def _placed(place: Place, source: Opened, progress: Progress) -> str:
+def _placed(place: Place, source: Source, progress: Progress) -> str:
     """Return the name of a complete and checked generation that holds an artifact."""
-    digest = source.manifest.digest
+    digest = source.top.manifest.digest
     for _ in range(_ATTEMPTS):
         known = _known(place, source)
         if known is not None:
@@ -109,18 +107,18 @@ def _placed(place: Place, source: Opened, progress: Progress) -> str:
     raise _changed(place, "others publish the same artifact again and again")
 
 
-def _known(place: Place, source: Opened) -> str | None:
+def _known(place: Place, source: Source) -> str | None:
     """Return the generation that a publisher of this artifact left who was killed too early.
 
     Or the current one, if it is the same; earlier ones stay what they are: a step to go back to.
     """
-    digest = digest_of(make_id(0, source.manifest.digest))
+    digest = digest_of(make_id(0, source.top.manifest.digest))
     least = _current_number(place)
     for generation in reversed(place.ids()):
         if number_of(generation) < least or digest_of(generation) != digest:
             continue
         try:
-            if place.manifest_of(generation) == source.manifest_bytes:
+            if place.top_of(generation).data == source.top.data:
                 place.check(generation)
                 return generation
         except KNeighborsError:

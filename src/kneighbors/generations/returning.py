@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from hashlib import sha256
 
 from kneighbors.errors import ArtifactError, StorageError
 from kneighbors.generations.finding import open_place
@@ -55,9 +54,9 @@ def rollback(
     target = open_place(place)
     data, tag = target.read()
     generation = _previous(target, data) if to is None else check_id(to)
-    manifest = target.manifest_of(generation)
+    top = target.top_of(generation)
     target.check(generation, progress or ignore)
-    wanted = Pointer.to(generation, sha256(manifest).hexdigest())
+    wanted = Pointer.to(generation, top.sha256)
     if not _is_there(target, data, wanted):
         new_tag = target.move(wanted, tag)
         _check_still_there(target, generation, data, new_tag)
@@ -93,7 +92,7 @@ def _check_still_there(place: Place, generation: str, before: bytes | None, tag:
     give_up = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            place.manifest_of(generation)
+            place.top_of(generation)
         except ArtifactError:
             if time.monotonic() > give_up:
                 break

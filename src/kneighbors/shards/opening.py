@@ -151,22 +151,23 @@ def open_sharded(
     """
     source = resolved(path)
     for _ in range(_ATTEMPTS):
-        manifest, seen = _read(source)
+        manifest, seen = read_document(source)
         try:
             return _open(source, manifest, threads, executor, options)
         except (ArtifactError, StorageError):
             # Of an artifact that is replaced, the old shards vanish one after the other.
-            if _read(source)[1] == seen:
+            if read_document(source)[1] == seen:
                 raise
-    return _open(source, _read(source)[0], threads, executor, options)
+    return _open(source, read_manifest(source), threads, executor, options)
 
 
 def read_manifest(path: Path) -> ShardsManifest:
     """Return what ``shards.json`` in a directory says; errors as of `open_sharded`."""
-    return _read(path)[0]
+    return read_document(path)[0]
 
 
-def _read(path: Path) -> tuple[ShardsManifest, bytes]:
+def read_document(path: Path) -> tuple[ShardsManifest, bytes]:
+    """Return what ``shards.json`` in a directory says, and its text."""
     try:
         file = Directory(path).open(SHARDS)
     except FileNotFoundError:
