@@ -35,11 +35,18 @@ class Found:
         load's own program.
     refused : dict of int to int
         How many were answered otherwise, by status; 0 stands for no answer.
+    answers : list of tuple of float, float, int
+        Of every request, in the order of their ends: seconds from the beginning to when it was
+        due, from then to its answer, and its status.
+    began_s : float
+        When the load began, by `time.monotonic`.
     """
 
     latencies: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
     refused: dict[int, int] = field(default_factory=dict)
+    answers: list[tuple[float, float, int]] = field(default_factory=list)
+    began_s: float = 0.0
 
     def refuse(self, status: int) -> None:
         """Count an answer that is none."""
@@ -54,20 +61,20 @@ class _Load:
         self.free: list[_Connection] = []
         self.opened = 0
         self.waiting: deque[int] = deque()
-        self.left = len(due)
+        self.left = set(range(len(due)))
         self.done = asyncio.Event()
 
     async def run(self) -> Found:
         for _ in range(min(_CONNECTIONS, 32)):
             await self._open()
-        self.start = self.loop.time() + 0.05
+        self.start = self.found.began_s = self.loop.time() + 0.05
         for number, at in enumerate(self.due):
             self.loop.call_at(self.start + at, self._due, number)
         try:
             await asyncio.wait_for(self.done.wait(), self.due[-1] + _SETTLE_S)
         except TimeoutError:
-            for _ in range(self.left):
-                self.found.refuse(0)
+            for number in list(self.left):
+                self.answered(number, 0)
         for connection in self.free:
             connection.transport.close()
         return self.found
@@ -96,11 +103,13 @@ class _Load:
             self.free.append(connection)
 
     def answered(self, number: int, status: int) -> None:
+        took = self.loop.time() - self.start - self.due[number]
+        self.found.answers.append((self.due[number], took, status))
         if status == 200:
-            self.found.latencies.append(self.loop.time() - self.start - self.due[number])
+            self.found.latencies.append(took)
         else:
             self.found.refuse(status)
-        self.left -= 1
+        self.left.discard(number)
         if not self.left:
             self.done.set()
 
