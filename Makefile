@@ -113,6 +113,6 @@ web: ## Build the explorer's page from web/ with npm; ARGS=--check only compares
 	@$(step) explorer scripts/explorer $(ARGS)
 
 clean: ## Remove environments, caches and what was built
-	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-mutation .venv-audit .venv-aws-* .venv*.lock build dist site .hypothesis
+	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-join-peers .venv-mutation .venv-audit .venv-aws-* .venv*.lock build dist site .hypothesis
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
