@@ -72,7 +72,7 @@ def test_a_join_on_a_cluster_is_that_of_one_machine(
 
 
 @contextmanager
-def served(path: Path, address: str, replicas: int) -> Iterator[str]:
+def served(path: Path | str, address: str, replicas: int) -> Iterator[str]:
     command = [sys.executable, "-m", "kneighbors", "serve", str(path), "--port", "0"]
     command += ["--cluster", address, "--replicas", str(replicas)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

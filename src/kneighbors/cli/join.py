@@ -45,7 +45,7 @@ _EVERY = 10.0
 
 @click.command(name="join", epilog=_EPILOG)
 @click.argument("queries", metavar="[QUERIES]", required=False)
-@click.option("--model", required=True, metavar="M", help="Artifact, sharded or not.")
+@click.option("--model", required=True, metavar="M", help="Artifact, sharded or not, or a place of one.")
 @click.option("--output", required=True, metavar="OUT", help="A new directory, or s3://...")
 @click.option("-k", "--n-neighbors", type=int, metavar="N", help="Neighbours of each query.")
 @click.option("--radius", type=float, metavar="R", help="Largest distance of a neighbour.")
@@ -141,7 +141,7 @@ def _opened(model: str, threads: int, cluster: str | None, replicas: int) -> Art
         from kneighbors.cluster import open_on_cluster
 
         return open_on_cluster(model, cluster, replicas=replicas)
-    from kneighbors.shards import open_saved
+    from kneighbors.generations import open_saved
 
     return open_saved(model, threads=threads)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
+from kneighbors.artifact import Artifact
+from kneighbors.cluster.home import Home
 from kneighbors.errors import ArtifactError, KNeighborsError
 from kneighbors.shards.manifest import ShardEntry, ShardsManifest
 from kneighbors.shards.member import open_shard
@@ -22,8 +23,8 @@ class ShardHost:
 
     Parameters
     ----------
-    folder : str
-        The shard's directory, which this machine can read.
+    home : Home
+        Where this machine gets the shard.
     entry : ShardEntry
     manifest : ShardsManifest
     version : str
@@ -31,7 +32,7 @@ class ShardHost:
     """
 
     def __init__(
-        self, folder: str, entry: ShardEntry, manifest: ShardsManifest, version: str
+        self, home: Home, entry: ShardEntry, manifest: ShardsManifest, version: str
     ) -> None:
         from kneighbors import __version__
 
@@ -45,7 +46,7 @@ class ShardHost:
             )
             return
         try:
-            self._artifact = open_shard(Path(folder), entry, manifest)
+            self._artifact = _opened(home, entry, manifest)
             self._artifact.index.warm_up()
         except KNeighborsError as error:
             self._failure = error
@@ -66,3 +67,15 @@ class ShardHost:
             return task(self._artifact), None
         except KNeighborsError as error:
             return None, error
+
+
+def _opened(home: Home, entry: ShardEntry, manifest: ShardsManifest) -> Artifact:
+    """Open a shard; a copy of an earlier day that is damaged is brought anew."""
+    path, is_fresh = home.fetch(manifest, entry)
+    try:
+        return open_shard(path, entry, manifest)
+    except ArtifactError:
+        if is_fresh:
+            raise
+    home.discard(entry)
+    return open_shard(home.fetch(manifest, entry)[0], entry, manifest)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kneighbors.cluster.home import home_of
 from kneighbors.cluster.host import ShardHost
 from kneighbors.errors import ClusterError
 from kneighbors.shards.manifest import ShardEntry, ShardsManifest
@@ -54,7 +55,8 @@ class Hosts:
     ----------
     ray : module
     path : Path
-        The artifact, which every machine can read.
+        The artifact, which every machine can read; or a copy of its ids and attributes, which says
+        where the shards are.
     manifest : ShardsManifest
     replicas : int
         Copies of each shard, on different machines as far as there are enough.
@@ -62,6 +64,7 @@ class Hosts:
 
     def __init__(self, ray: Any, path: Path, manifest: ShardsManifest, replicas: int) -> None:
         self._ray = ray
+        self._home = home_of(path)
         self._manifest = manifest
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
@@ -69,8 +72,8 @@ class Hosts:
         self.of_shard: list[list[Host]] = [
             [
                 Host(
-                    self._start(path, entry, self._nodes[(shard + copy) % len(self._nodes)]),
-                    partial(self._start, path, entry, None),
+                    self._start(entry, self._nodes[(shard + copy) % len(self._nodes)]),
+                    partial(self._start, entry, None),
                 )
                 for copy in range(replicas)
             ]
@@ -116,7 +119,7 @@ class Hosts:
                 for host in hosts:
                     self._ray.kill(host.actor)
 
-    def _start(self, path: Path, entry: ShardEntry, node: str | None) -> Any:
+    def _start(self, entry: ShardEntry, node: str | None) -> Any:
         """Start a host on a machine, or on any.
 
         A soft wish would not do: Ray may then put both copies of a shard on one machine.
@@ -126,7 +129,7 @@ class Hosts:
         from kneighbors import __version__
 
         # One thread of arithmetic for each: hosts share the cores of their machine.
-        environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}}
+        environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1", **self._home.variables}}
         remote = self._ray.remote(
             num_cpus=0,
             max_restarts=-1,
@@ -138,16 +141,17 @@ class Hosts:
             runtime_env=environment,
             max_concurrency=2,
         )(ShardHost)
-        return remote.remote(str(path / entry.folder), entry, self._manifest, __version__)
+        return remote.remote(self._home, entry, self._manifest, __version__)
 
     def _await_all(self) -> None:
         checks = [host.actor.check.remote() for hosts in self.of_shard for host in hosts]
+        patience_s = _OPEN_S + self._home.seconds(self._manifest)
         try:
-            failures = self._ray.get(checks, timeout=_OPEN_S)
+            failures = self._ray.get(checks, timeout=patience_s)
         except self._ray.exceptions.GetTimeoutError:
             raise ClusterError(
                 "cluster-unready",
-                f"Expected all shards to be open within {_OPEN_S:.0f} s, got fewer.",
+                f"Expected all shards to be open within {patience_s:.0f} s, got fewer.",
                 hint="`ray status` says what resources are missing.",
             ) from None
         except self._ray.exceptions.RayError as error:

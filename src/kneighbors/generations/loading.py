@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kneighbors.errors import KNeighborsError
+from kneighbors.errors import ClusterError, KNeighborsError
 from kneighbors.generations.detection import is_place
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def opened(
             break
         try:
             return opener(generation.path)
+        except ClusterError:
+            raise
         except KNeighborsError as caught:
             error = caught
             follower.mend(generation)

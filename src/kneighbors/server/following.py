@@ -48,6 +48,8 @@ class Following:
         Seconds between two looks at the pointer.
     cache_dir : str
         For copies of generations on S3; empty takes a directory in the room.
+    vectors : bool, default=True
+        False where a cluster has the vectors, so that only ids and attributes are copied.
     """
 
     def __init__(
@@ -57,10 +59,12 @@ class Following:
         open_path: Callable[[Path], Hosted],
         period_s: float,
         cache_dir: str = "",
+        *,
+        vectors: bool = True,
     ) -> None:
         from kneighbors.generations import Follower
 
-        self._follower = Follower(place, cache_dir or room / "cache")
+        self._follower = Follower(place, cache_dir or room / "cache", vectors=vectors)
         self._room = room
         self._open_path = open_path
         self._period_s = self._pause_s = period_s

@@ -98,6 +98,7 @@ def _following(settings: Settings, room: Path | None) -> Following:
         lambda path: _opened(path, settings),
         settings.follow_seconds,
         settings.cache_dir,
+        vectors=not settings.cluster,
     )
 
 

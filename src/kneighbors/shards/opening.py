@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from kneighbors.artifact import Artifact, open_artifact
+from kneighbors.artifact.described import Described
 from kneighbors.artifact.directory import Directory
 from kneighbors.artifact.names import SHARDS
 from kneighbors.artifact.publishing import resolved
 from kneighbors.errors import ArtifactError, StorageError
 from kneighbors.items.lists import Lists
+from kneighbors.search.rows import Rows
 from kneighbors.shards.executor import Executor, LocalExecutor
 from kneighbors.shards.ids import joined_catalog
 from kneighbors.shards.index import ShardedIndex
@@ -36,8 +38,10 @@ class ShardedArtifact(Artifact):
     path : Path
         The directory.
     manifest : ShardsManifest
-    artifacts : sequence of Artifact
-        The shards.
+    shards : sequence of Artifact or Described
+        What the rows of each are.
+    rows : sequence of Rows
+        The vectors of each.
     executor : Executor
         Where they are searched.
     """
@@ -46,18 +50,20 @@ class ShardedArtifact(Artifact):
         self,
         path: Path,
         manifest: ShardsManifest,
-        artifacts: Sequence[Artifact],
+        shards: Sequence[Artifact | Described],
+        rows: Sequence[Rows],
         executor: Executor,
     ) -> None:
-        rows = JoinedRows([artifact.index.rows for artifact in artifacts])
-        index = ShardedIndex(rows, manifest.metric, manifest.plan, manifest.shards, executor)
+        _demand_alike(shards)
+        joined = JoinedRows(rows)
+        index = ShardedIndex(joined, manifest.metric, manifest.plan, manifest.shards, executor)
         super().__init__(
             path,
             manifest,
             index,
-            joined_catalog([artifact.catalog for artifact in artifacts]),
-            artifacts[0].vocabulary,
-            _joined_lists(artifacts, manifest.shards),
+            joined_catalog([shard.catalog for shard in shards]),
+            shards[0].vocabulary,
+            _joined_lists(shards, manifest.shards),
         )
         self._executor = executor
 
@@ -198,26 +204,26 @@ def _open(
         for entry in manifest.shards:
             artifact = open_shard(path / entry.folder, entry, manifest, **options)
             artifacts.append(stack.enter_context(artifact))
-        _demand_alike(artifacts)
         chosen = LocalExecutor(artifacts, threads) if executor is None else executor
-        opened = ShardedArtifact(path, manifest, artifacts, chosen)
+        rows = [artifact.index.rows for artifact in artifacts]
+        opened = ShardedArtifact(path, manifest, artifacts, rows, chosen)
         stack.pop_all()
     return opened
 
 
-def _demand_alike(artifacts: Sequence[Artifact]) -> None:
+def _demand_alike(shards: Sequence[Artifact | Described]) -> None:
     """Refuse shards whose attributes are others."""
-    has_items = artifacts[0].catalog.has_items
-    for artifact in artifacts:
-        if artifact.catalog.has_items != has_items:
+    has_items = shards[0].catalog.has_items
+    for shard in shards:
+        if shard.catalog.has_items != has_items:
             raise ArtifactError(
                 "shards-differ",
                 "Expected attributes in all shards or in none.",
-                where=str(artifact.path),
+                where=str(shard.path),
             )
 
 
-def _joined_lists(artifacts: Sequence[Artifact], shards: Sequence[ShardEntry]) -> Lists:
+def _joined_lists(artifacts: Sequence[Artifact | Described], shards: Sequence[ShardEntry]) -> Lists:
     rows: Mapping[str, list[Any]] = {name: [] for name in artifacts[0].lists.names}
     for artifact, entry in zip(artifacts, shards, strict=True):
         for name, found in rows.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -45,14 +45,24 @@ class JoinedRows:
     def slice(self, start: int, stop: int) -> FloatArray:
         """Return rows ``start`` to ``stop``: mapped, or copied where several parts hold them."""
         start, stop, _ = slice(start, stop).indices(self.shape[0])
-        pieces = [
-            part.slice(max(start - int(begin), 0), min(stop, int(end)) - int(begin))
-            for part, begin, end in zip(self._parts, self._starts, self._ends, strict=True)
-            if begin < stop and start < end
-        ]
+        pieces = [part.slice(first, last) for part, first, last in self._within(start, stop)]
         if not pieces:
             return np.empty((0, self.shape[1]), self.dtype)
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def check(self, start: int, stop: int) -> None:
+        """Compare rows ``start`` to ``stop`` with their checksums, where they lie."""
+        start, stop, _ = slice(start, stop).indices(self.shape[0])
+        for part, first, last in self._within(start, stop):
+            getattr(part, "check", part.slice)(first, last)
+
+    def _within(self, start: int, stop: int) -> Iterator[tuple[Rows, int, int]]:
+        """Yield the parts that have some of these rows, and which of their own those are."""
+        for part, begin, end in zip(
+            self._parts, self._starts.tolist(), self._ends.tolist(), strict=True
+        ):
+            if begin < stop and start < end:
+                yield part, max(start - begin, 0), min(stop, end) - begin
 
 
 class SomeRows:

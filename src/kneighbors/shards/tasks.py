@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
+import numpy as np
+
 from kneighbors.artifact import Artifact
 from kneighbors.search.index import ExactIndex
 from kneighbors.search.metrics import Float64Array
@@ -82,6 +84,31 @@ class TakeRows:
     def __call__(self, artifact: Artifact) -> FloatArray:
         """Return copies, of shape (len(rows), n_features)."""
         return artifact.index.rows.take(self.rows)
+
+
+@dataclass(frozen=True)
+class TakeRange:
+    """The vectors of rows that follow one another, from `start` to `stop`."""
+
+    start: int
+    stop: int
+
+    def __call__(self, artifact: Artifact) -> FloatArray:
+        """Return copies, of shape (stop - start, n_features)."""
+        return np.array(artifact.index.rows.slice(self.start, self.stop))
+
+
+@dataclass(frozen=True)
+class CheckRows:
+    """Whether rows are what was saved, from `start` to `stop`; they stay where they are."""
+
+    start: int
+    stop: int
+
+    def __call__(self, artifact: Artifact) -> None:
+        """Compare them with their checksums; refused as they are when a query touches them."""
+        rows = artifact.index.rows
+        getattr(rows, "check", rows.slice)(self.start, self.stop)
 
 
 def _exact(artifact: Artifact) -> ExactIndex:
