@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+#: What is tested without nodes.
+ALONE = ("test_balance.py", "test_moving.py")
 ASKED_FOR = os.environ.get("KNEIGHBORS_TEST_RAY") == "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not ASKED_FOR:
         for item in items:
-            if "tests/cluster/" in item.path.as_posix():
+            if "tests/cluster/" in item.path.as_posix() and item.path.name not in ALONE:
                 item.add_marker(pytest.mark.skip(reason="needs Ray's nodes: make test-ray"))
 
 

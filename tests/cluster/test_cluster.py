@@ -7,7 +7,9 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -161,6 +163,49 @@ def test_with_two_copies_a_killed_host_costs_no_request(double: ShardedArtifact)
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_node_that_joins_gets_copies_and_no_request_fails(cluster: Any, path: Path) -> None:
+    told: list[str] = []
+    with open_on_cluster(path, replicas=2, rebalance_s=0.2) as artifact:
+        executor: Any = cast(Any, artifact.index).executor
+        executor.listen(told.append)
+        hosts = executor.hosts
+        Q = making.corpus()[:4]
+        expected = artifact.index.kneighbors(Q, 5)
+        before = set(hosts.nodes())
+        assert loads(hosts) == [3, 3]
+        stop = threading.Event()
+        count = [0]
+
+        def ask() -> None:
+            while not stop.is_set():
+                found = artifact.index.kneighbors(Q, 5)
+                np.testing.assert_array_equal(expected[1], found[1])
+                count[0] += 1
+
+        with ThreadPoolExecutor(2) as pool:
+            asking = [pool.submit(ask) for _ in range(2)]
+            extra = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+            until(lambda: loads(hosts) == [2, 2, 2] or asking[0].done())
+            (joined,) = set(hosts.nodes()) - before
+            assert [homes.count(joined) for homes in hosts.placement()].count(1) == 2
+            asked = count[0]
+            until(lambda: count[0] > asked + 20 or asking[0].done())
+            until(lambda: len(told) == 2)
+            cluster.remove_node(extra)
+            until(lambda: loads(hosts) == [3, 3] and not hosts.missing(), 240)
+            asked = count[0]
+            until(lambda: count[0] > asked + 20 or asking[0].done())
+            stop.set()
+            for one in asking:
+                one.result(60)
+    assert set(told) == {"kneighbors_shard_moves_total"}
+
+
+def loads(hosts: Any) -> list[int]:
+    homes = Counter(home for placed in hosts.placement() for home in placed)
+    return sorted(homes.values())
 
 
 def test_what_a_shard_refuses_is_raised_here(cluster: Any, path: Path, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kneighbors.cluster.connecting import connect
+from kneighbors.cluster.moving import PERIOD_S, Mover
 from kneighbors.cluster.placing import Host, Hosts
 from kneighbors.errors import ClusterError, ParameterRefused
 from kneighbors.shards.manifest import ShardEntry
@@ -38,6 +39,9 @@ class RayExecutor:
         As of `kneighbors.cluster.connect`.
     replicas : int, default=1
         Copies of each shard.
+    rebalance_s : float, default=10.0
+        Seconds between two looks at whether a copy had better be on another machine, because one
+        has joined; 0 never moves any.
 
     Raises
     ------
@@ -47,7 +51,14 @@ class RayExecutor:
         As `kneighbors.shards.open_sharded`, wherever a shard is opened.
     """
 
-    def __init__(self, path: str | Path, address: str = "auto", *, replicas: int = 1) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        address: str = "auto",
+        *,
+        replicas: int = 1,
+        rebalance_s: float = PERIOD_S,
+    ) -> None:
         if replicas < 1:
             raise ParameterRefused("parameter-range", f"Expected 1 copy or more, got {replicas}.")
         source = Path(path).resolve()
@@ -55,6 +66,7 @@ class RayExecutor:
         self._shards = manifest.shards
         self._ray = connect(address)
         self.hosts = Hosts(self._ray, source, manifest, replicas)
+        self._mover = Mover(self.hosts, rebalance_s) if rebalance_s > 0 else None
         self.slots = len(self._shards)
         self._attempts: set[_Attempt[Any]] = set()
         self._lock = threading.Lock()
@@ -75,6 +87,10 @@ class RayExecutor:
         """Give a task to a host; its future holds an outcome, or why the host has none."""
         return host.actor.run.remote(task).future()  # type: ignore[no-any-return]
 
+    def listen(self, tell: Callable[[str], None]) -> None:
+        """Have the names of the counters of what happens to hosts told; from any thread."""
+        self.hosts.tell = tell
+
     def close(self) -> None:
         """End the hosts, after what is under way."""
         with self._lock:
@@ -83,6 +99,8 @@ class RayExecutor:
             future.exception()
         self._is_closed.set()
         self._watching.join()
+        if self._mover is not None:
+            self._mover.close()
         self.hosts.close()
 
     def _forget(self, attempt: _Attempt[Any]) -> None:

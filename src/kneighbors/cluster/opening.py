@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from kneighbors.cluster.executor import RayExecutor
+from kneighbors.cluster.moving import PERIOD_S
 from kneighbors.errors import ArtifactError
 from kneighbors.generations.loading import opened
 from kneighbors.generations.origin import Origin
@@ -18,6 +19,7 @@ def open_on_cluster(
     address: str = "auto",
     *,
     replicas: int = 1,
+    rebalance_s: float = PERIOD_S,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> ShardedArtifact:
     """Open an artifact in shards whose searches run on a cluster.
@@ -33,7 +35,8 @@ def open_on_cluster(
         As of `kneighbors.cluster.connect`.
     replicas : int, default=1
         Copies of each shard.
-
+    rebalance_s : float, default=10.0
+        As of `RayExecutor`.
     cache_dir : str or path, optional
         Where this machine copies ids and attributes of a place on S3 to, as of
         `kneighbors.generations.Follower`; the others have a directory of their own.
@@ -54,13 +57,13 @@ def open_on_cluster(
     """
     return opened(
         path,
-        lambda found: _open(Path(found).resolve(), address, replicas),
+        lambda found: _open(Path(found).resolve(), address, replicas, rebalance_s),
         cache_dir,
         vectors=False,
     )
 
 
-def _open(source: Path, address: str, replicas: int) -> ShardedArtifact:
+def _open(source: Path, address: str, replicas: int, rebalance_s: float) -> ShardedArtifact:
     if not is_sharded(source):
         raise ArtifactError(
             "artifact-unknown",
@@ -68,7 +71,7 @@ def _open(source: Path, address: str, replicas: int) -> ShardedArtifact:
             where=str(source),
             hint="Train with --shards.",
         )
-    executor = RayExecutor(source, address, replicas=replicas)
+    executor = RayExecutor(source, address, replicas=replicas, rebalance_s=rebalance_s)
     try:
         if Origin.read(source) is None:
             return open_sharded(source, executor=executor)

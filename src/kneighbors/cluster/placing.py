@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kneighbors.cluster.balance import Placement, best_node
 from kneighbors.cluster.home import home_of
 from kneighbors.cluster.host import ShardHost
 from kneighbors.errors import ClusterError
 from kneighbors.shards.manifest import ShardEntry, ShardsManifest
+
+LOG = logging.getLogger("kneighbors.cluster")
 
 #: Seconds between two looks at hosts that did not answer.
 _LOOK_S = 0.5
@@ -27,17 +30,19 @@ class Host:
 
     Parameters
     ----------
+    shard : int
     actor : Any
         The handle of its actor.
-    start_elsewhere : callable
-        Starts another one, wherever there is room.
+    node : str
+        The machine that it is on.
     """
 
-    __slots__ = ("actor", "is_slow", "is_up", "start_elsewhere", "under_way")
+    __slots__ = ("actor", "is_slow", "is_up", "node", "shard", "under_way")
 
-    def __init__(self, actor: Any, start_elsewhere: Callable[[], Any]) -> None:
+    def __init__(self, shard: int, actor: Any, node: str) -> None:
+        self.shard = shard
         self.actor = actor
-        self.start_elsewhere = start_elsewhere
+        self.node = node
         self.is_up = True
         self.is_slow = False
         self.under_way = 0
@@ -60,26 +65,34 @@ class Hosts:
     manifest : ShardsManifest
     replicas : int
         Copies of each shard, on different machines as far as there are enough.
+
+    Attributes
+    ----------
+    of_shard : list of list of Host
+    tell : callable
+        Told the name of the counter of what happens; from any thread.
+    patience_s : float
+        Seconds that opening shards may take.
     """
 
     def __init__(self, ray: Any, path: Path, manifest: ShardsManifest, replicas: int) -> None:
         self._ray = ray
         self._home = home_of(path)
         self._manifest = manifest
+        self.patience_s = _OPEN_S + self._home.seconds(manifest)
+        self.tell: Callable[[str], None] = lambda name: None
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
-        self._nodes = sorted(one["NodeID"] for one in ray.nodes() if one["Alive"])
+        nodes = self.nodes()
         self.of_shard: list[list[Host]] = [
-            [
-                Host(
-                    self._start(entry, self._nodes[(shard + copy) % len(self._nodes)]),
-                    partial(self._start, entry, None),
-                )
-                for copy in range(replicas)
-            ]
-            for shard, entry in enumerate(manifest.shards)
+            [self.start(shard, nodes[(shard + copy) % len(nodes)]) for copy in range(replicas)]
+            for shard in range(len(manifest.shards))
         ]
-        self._await_all()
+        try:
+            self._await_all()
+        except BaseException:
+            self._end_all()
+            raise
         self._looking = threading.Thread(target=self._look, name="kneighbors-hosts", daemon=True)
         self._looking.start()
 
@@ -110,17 +123,75 @@ class Hosts:
             pairs = zip(self._manifest.shards, self.of_shard, strict=True)
             return [entry for entry, hosts in pairs if not any(host.is_up for host in hosts)]
 
+    def nodes(self) -> list[str]:
+        """Return the machines that are up."""
+        return sorted(one["NodeID"] for one in self._ray.nodes() if one["Alive"])
+
+    def placement(self) -> Placement:
+        """Return the machines that the copies of each shard are on."""
+        with self._lock:
+            return [[host.node for host in hosts] for hosts in self.of_shard]
+
+    def start(self, shard: int, node: str) -> Host:
+        """Start one more host on a machine; it is not asked before it is among `of_shard`."""
+        return Host(shard, self._start(shard, node), node)
+
+    def take(self, new: Host, old: Host, node: str) -> bool:
+        """Let an open host take the place of one that is still on a machine; tell whether it is.
+
+        From then on the old one is given no tasks.
+        """
+        with self._lock:
+            hosts = self.of_shard[old.shard]
+            if old not in hosts or old.node != node:
+                return False
+            hosts[hosts.index(old)] = new
+            return True
+
+    def is_idle(self, host: Host) -> bool:
+        """Tell whether a host has nothing to do."""
+        with self._lock:
+            return not host.under_way
+
+    def end(self, host: Host) -> None:
+        """End a host."""
+        if self._ray.is_initialized():
+            self._ray.kill(host.actor)
+
+    def opened(self, host: Host, stop: threading.Event, seconds: float) -> bool:
+        """Wait until a host has opened its shard; tell whether it has.
+
+        Raises
+        ------
+        KNeighborsError
+            Why it cannot.
+        ray.exceptions.RayError
+            If it cannot be reached.
+        """
+        check = host.actor.check.remote()
+        until = time.monotonic() + seconds
+        while not stop.is_set() and time.monotonic() < until:
+            done, _ = self._ray.wait([check], timeout=0.2)
+            if done:
+                failure = self._ray.get(check)
+                if failure is not None:
+                    raise failure
+                return True
+        return False
+
     def close(self) -> None:
         """End all hosts."""
         self._is_closed.set()
         self._looking.join()
-        if self._ray.is_initialized():
-            for hosts in self.of_shard:
-                for host in hosts:
-                    self._ray.kill(host.actor)
+        self._end_all()
 
-    def _start(self, entry: ShardEntry, node: str | None) -> Any:
-        """Start a host on a machine, or on any.
+    def _end_all(self) -> None:
+        for hosts in self.of_shard:
+            for host in hosts:
+                self.end(host)
+
+    def _start(self, shard: int, node: str) -> Any:
+        """Start an actor on a machine.
 
         A soft wish would not do: Ray may then put both copies of a shard on one machine.
         """
@@ -135,23 +206,21 @@ class Hosts:
             max_restarts=-1,
             # Another host is asked at once; repeating is no matter of the one that failed.
             max_task_retries=0,
-            scheduling_strategy="SPREAD"
-            if node is None
-            else NodeAffinitySchedulingStrategy(node, soft=False),
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
             runtime_env=environment,
             max_concurrency=2,
         )(ShardHost)
+        entry = self._manifest.shards[shard]
         return remote.remote(self._home, entry, self._manifest, __version__)
 
     def _await_all(self) -> None:
         checks = [host.actor.check.remote() for hosts in self.of_shard for host in hosts]
-        patience_s = _OPEN_S + self._home.seconds(self._manifest)
         try:
-            failures = self._ray.get(checks, timeout=patience_s)
+            failures = self._ray.get(checks, timeout=self.patience_s)
         except self._ray.exceptions.GetTimeoutError:
             raise ClusterError(
                 "cluster-unready",
-                f"Expected all shards to be open within {patience_s:.0f} s, got fewer.",
+                f"Expected all shards to be open within {self.patience_s:.0f} s, got fewer.",
                 hint="`ray status` says what resources are missing.",
             ) from None
         except self._ray.exceptions.RayError as error:
@@ -185,13 +254,28 @@ class Hosts:
         try:
             is_open = self._ray.get(reference) is None
         except (errors.ActorDiedError, errors.ActorUnschedulableError):
-            host.actor = host.start_elsewhere()
+            self._start_elsewhere(host)
             return
         except errors.RayError:
             return
         if is_open:
             with self._lock:
                 host.is_up, host.is_slow = True, False
+
+    def _start_elsewhere(self, host: Host) -> None:
+        lost = host.node
+        nodes = [node for node in self.nodes() if node != lost] or self.nodes()
+        with self._lock:
+            if not nodes or host not in self.of_shard[host.shard]:  # it was let go
+                return
+            host.node = ""
+            homes = [[one.node for one in hosts] for hosts in self.of_shard]
+            host.node = best_node(homes, host.shard, nodes)
+        host.actor = self._start(host.shard, host.node)
+        LOG.warning(
+            "a copy of a shard is started on another machine",
+            extra={"facts": {"shard": host.shard, "lost": lost, "machine": host.node}},
+        )
 
 
 def last_line(error: BaseException) -> str:

@@ -164,6 +164,12 @@ FAMILIES = (
         "Answers without rows that no machine of a cluster held, to requests that allow that.",
         {},
     ),
+    Family(
+        "kneighbors_shard_moves_total",
+        "counter",
+        "Copies of shards that were moved to another machine of a cluster, to even them out.",
+        {},
+    ),
     Family("kneighbors_body_bytes_total", "counter", "Bytes of invocations' bodies.", {}),
     Family("kneighbors_answer_bytes_total", "counter", "Bytes of invocations' answers.", {}),
     Family("kneighbors_in_flight", "gauge", "Requests that are being answered.", {}),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kneighbors.server.ahead import check_ahead
+from kneighbors.server.attending import attend
 from kneighbors.server.board import Slot, State
 from kneighbors.server.following import Following
 from kneighbors.server.kept import Kept
@@ -64,12 +65,12 @@ class Endpoint:
             self._settled.set()
         elif self._thread is None:
             self.slot.state = State.LOADING
+            loop = asyncio.get_running_loop()
             self._thread = threading.Thread(
-                target=self._load, args=(self._opener,), name="kneighbors-load", daemon=True
+                target=self._load, args=(self._opener, loop), name="kneighbors-load", daemon=True
             )
             self._thread.start()
             if isinstance(self._opener, Following):
-                loop = asyncio.get_running_loop()
                 threading.Thread(
                     target=self._follow,
                     args=(self._opener, loop),
@@ -148,10 +149,11 @@ class Endpoint:
         self._ending.set()
         self._no_check.set()
 
-    def _load(self, opener: Opener) -> None:
+    def _load(self, opener: Opener, loop: asyncio.AbstractEventLoop) -> None:
         begin = time.perf_counter()
         try:
             hosted = opener()
+            attend(hosted, self._teller(loop))
             hosted.warm_up(items=False)
         except BaseException as error:
             self._failed(error)
@@ -174,13 +176,20 @@ class Endpoint:
         """Take what is published later, one after the other; in a thread of its own."""
         self._settled.wait()
 
+        tell = self._teller(loop)
+
         def take(hosted: Hosted) -> None:
+            attend(hosted, tell)
             loop.call_soon_threadsafe(self._swap, hosted)
 
-        def tell(name: str) -> None:
-            loop.call_soon_threadsafe(self._on_event, name)
-
         following.follow(self._ending, take, tell)
+
+    def _teller(self, loop: asyncio.AbstractEventLoop) -> Callable[[str], None]:
+        def tell(name: str) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._on_event, name)
+
+        return tell
 
     def _swap(self, hosted: Hosted) -> None:
         """Let another model answer from the next request on; between two requests."""

@@ -17,7 +17,7 @@ from kneighbors.errors import KNeighborsError, ScriptError
 LOG = logging.getLogger("kneighbors.server")
 
 #: Names whose records go to the same place.
-_NAMES = ("kneighbors.server", "uvicorn.error", "asyncio", "opentelemetry")
+_NAMES = ("kneighbors.server", "kneighbors.cluster", "uvicorn.error", "asyncio", "opentelemetry")
 
 _LONGEST_VALUE = 200  # characters of a value that a client may have chosen
 _LONGEST_TRACE = 8000

@@ -77,7 +77,12 @@ def _opened(path: Path, settings: Settings) -> Hosted:
         from kneighbors.cluster import open_on_cluster
 
         return Model.of_artifact(
-            open_on_cluster(path, settings.cluster, replicas=settings.replicas),
+            open_on_cluster(
+                path,
+                settings.cluster,
+                replicas=settings.replicas,
+                rebalance_s=settings.rebalance_seconds,
+            ),
             limits=settings.limits,
             default_n_neighbors=settings.n_neighbors or None,
         )

@@ -77,6 +77,15 @@ class Settings(Defences):
         least=1,
         most=1000,
     )
+    rebalance_seconds: float = setting(
+        10.0,
+        "How often to look whether copies of shards had better be on other machines of the "
+        "cluster; 0 moves none.",
+        variable="KNEIGHBORS_REBALANCE_SECONDS",
+        unit="s",
+        least=0,
+        most=3600,
+    )
     explorer: str = setting(
         "false",
         "Whether there is a page at /explorer to explore the model in.",
