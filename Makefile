@@ -2,7 +2,7 @@
 # Name another interpreter with PYTHON=..., pass arguments on with ARGS=...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-faults soak reliability mutate coverage wheels audit test-slow test-lowest test-aws test-s3 test-ray test-peers format docs bench web clean
+.PHONY: help demo test check lint types unit test-faults soak reliability mutate coverage wheels audit test-slow test-lowest test-aws test-s3 test-ray test-peers format docs bench web kernel clean
 
 PYTHON ?=
 ARGS ?=
@@ -112,7 +112,10 @@ bench: ## Compare speed with the peers, the short form (ten minutes; the first t
 web: ## Build the explorer's page from web/ with npm; ARGS=--check only compares
 	@$(step) explorer scripts/explorer $(ARGS)
 
+kernel: ## Build the search's compiled kernel with Zig's compiler; ARGS=--check only compares
+	@$(step) kernel scripts/kernel $(ARGS)
+
 clean: ## Remove environments, caches and what was built
-	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-join-peers .venv-mutation .venv-audit .venv-aws-* .venv*.lock build dist site .hypothesis
+	@rm -rf .venv .venv-lowest .venv-bench .venv-peers .venv-join-peers .venv-mutation .venv-audit .venv-kernel .venv-aws-* .venv*.lock build dist site .hypothesis
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

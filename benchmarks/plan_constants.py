@@ -3,7 +3,7 @@
     python benchmarks/plan_constants.py
 
 Prints nanoseconds, each the line through medians for several widths. The planner needs their
-ratios only. Run it on a machine that does nothing else, with the extra ``fast``.
+ratios only. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kneighbors.search.accelerator import PackedCodes
+from kneighbors.search.accelerator import pack
+from kneighbors.search.block import Block
 from kneighbors.search.metrics import METRICS
-from kneighbors.search.topk import reaching
 
 N_ROWS, N_CANDIDATES, N_QUERIES, TILE, REPEATS = 180_224, 200, 64, 8192, 15
 
@@ -43,11 +43,13 @@ def main() -> None:
     widths = (16, 48, 112)
     codes, coded, product, batch, fine, exact = [], [], [], [], [], []
     for width in widths:
-        packed = PackedCodes(random.integers(-127, 128, (N_ROWS, width)).astype(np.int8))
-        integers = random.integers(-127, 128, (1, width)).astype(np.int8)
+        packed = pack(random.integers(-127, 128, (N_ROWS, width)).astype(np.int8))
+        assert packed is not None
+        integers = random.integers(-127, 128, (1, width)).astype(packed.dtype)
         sums = np.empty((N_ROWS // packed.piece_rows, 1, packed.piece_rows), np.int32)
-        several = random.integers(-127, 128, (N_QUERIES, width)).astype(np.int8)
-        part = np.empty((1, N_QUERIES, packed.piece_rows), np.int32)
+        several = random.integers(-127, 128, (N_QUERIES, width)).astype(packed.dtype)
+        pieces = TILE // packed.piece_rows or 1
+        part = np.empty((pieces, N_QUERIES, packed.piece_rows), np.int32)
         coded.append(
             median(lambda: packed.multiply(several, 0, part), part.size)  # noqa: B023
         )
@@ -75,7 +77,7 @@ def main() -> None:
     show("a row that a finer bound looks at", widths, fine)
     show("a row that is scored", lengths, exact)
     bounds = random.standard_normal((1, N_QUERIES, TILE)).astype(np.float32)
-    looked = median(lambda: reaching(bounds, bounds[0, :, 0] + 9), bounds.size)
+    looked = median(lambda: Block(bounds).reaching(bounds[0, :, 0] + 9), bounds.size)
     print(f"in a batch, to look through a row's bounds: {looked:.3f} ns")
 
 

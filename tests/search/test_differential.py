@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
 
+from kneighbors.search.accelerator import PackedCodes
 from kneighbors.search.building import Sizes, build_stages
 from kneighbors.search.frame import Frame
 from kneighbors.search.gate import check_corpus, check_queries
@@ -40,6 +42,8 @@ def build(X: Any, metric: str, random: np.random.Generator) -> ExactIndex:
     if bounds.codes is not None and random.random() < 0.5:
         # As where the accelerator is installed: the same integers, by numpy.
         bounds.codes.__dict__["packed"] = Multiplied(bounds.codes.codes)
+    elif bounds.codes is not None and random.random() < 0.3 and find_spec("numkong"):
+        bounds.codes.__dict__["packed"] = PackedCodes(bounds.codes.codes)
     return ExactIndex(rows, bounds, {"engine": "head"})
 
 
@@ -56,6 +60,8 @@ def any_sizes(d: int, product_is_safe: bool, random: np.random.Generator) -> Siz
 
 class Multiplied:
     """What the accelerator does, done by numpy."""
+
+    dtype, most = np.dtype(np.int8), 127
 
     def __init__(self, codes: Any) -> None:
         self._codes = codes.astype(np.int32)

@@ -14,6 +14,7 @@ from kneighbors.search.coded_queries import CodedQueries
 from kneighbors.search.frame import Frame
 from kneighbors.search.gate import check_corpus, check_queries
 from kneighbors.search.index import ExactIndex
+from kneighbors.search.kernel import KernelCodes, library
 from kneighbors.search.metrics import METRICS
 from kneighbors.search.planner import survey
 from kneighbors.search.progress import ignore
@@ -23,6 +24,8 @@ from support import problems
 
 class Multiplied:
     """What the accelerator does, done by numpy."""
+
+    dtype, most = np.dtype(np.int8), 127
 
     def __init__(self, codes: Any) -> None:
         self._codes = codes.astype(np.int32)
@@ -40,7 +43,18 @@ def numkong(codes: Any) -> Any:
     return PackedCodes(codes)
 
 
-MULTIPLIERS: dict[str, Any] = {"numkong": numkong, "numpy": Multiplied, "none": lambda codes: None}
+def kernel(codes: Any) -> Any:
+    if library() is None:
+        pytest.skip("no kernel for this machine")
+    return KernelCodes(codes)
+
+
+MULTIPLIERS: dict[str, Any] = {
+    "kernel": kernel,
+    "numkong": numkong,
+    "numpy": Multiplied,
+    "none": lambda codes: None,
+}
 STAGES = {
     "codes and head": (True, True, False, False),
     "all": (True, True, True, True),
@@ -131,22 +145,24 @@ def test_whatever_multiplies_the_answer_is_that_of_a_scan(
                 np.testing.assert_array_equal(near[0][i], far[within], err_msg=context)
 
 
-@pytest.mark.parametrize("width", [1, 15, 16, 17, 80, 300])
-@pytest.mark.parametrize("n", [1, 63, 40_001])
-def test_the_accelerator_multiplies_as_numpy_does(n: int, width: int) -> None:
-    pytest.importorskip("numkong")
+@pytest.mark.parametrize("accelerator", ["kernel", "numkong"])
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 80, 300, 1537])
+@pytest.mark.parametrize("n", [1, 63, 512, 40_001])
+def test_the_accelerator_multiplies_as_numpy_does(n: int, width: int, accelerator: str) -> None:
     random = np.random.default_rng([n, width])
     codes = random.integers(-127, 128, size=(n, width)).astype(np.int8)
-    # The largest products there are: nothing may saturate on the way.
+    # The largest products there are: nothing may saturate or overflow on the way.
     codes[: n // 2] = 127
-    query = np.full((1, width), 127, np.int8)
-    packed = PackedCodes(codes)
-    queries = np.concatenate([query, random.integers(-127, 128, size=(4, width)).astype(np.int8)])
+    codes[n // 2 : n // 2 + 5] = -127
+    packed = MULTIPLIERS[accelerator](codes)
+    query = np.full((1, width), packed.most, packed.dtype)
+    others = random.integers(-packed.most, packed.most + 1, size=(4, width))
+    queries = np.concatenate([query, others.astype(packed.dtype)])
     for few in (query, queries):
         out = np.empty((-(-n // packed.piece_rows), len(few), packed.piece_rows), np.int32)
         packed.multiply(few, 0, out)
         products = out.transpose(1, 0, 2).reshape(len(few), -1)[:, :n]
-        np.testing.assert_array_equal(products, few.astype(np.int32) @ codes.astype(np.int32).T)
+        np.testing.assert_array_equal(products, few.astype(np.int64) @ codes.astype(np.int64).T)
 
 
 # What each number of a row and of a query is there for: without it some row is passed over wrongly.
@@ -206,7 +222,7 @@ def wrongly_passed_over(mutate: Any) -> int:
         )
         # At the centre there is only the offset.
         for Q in (X[:30], left[:30], X[:5] * 1e-12):
-            sieve = CodedQueries(stages.codes, Multiplied(stages.codes.codes), Q)  # type: ignore[arg-type]
+            sieve = CodedQueries(stages.codes, Multiplied(stages.codes.codes), Q)
             codes = stages.codes.codes.copy()
             mutate(codes, sieve.integers, size)
             products = sieve.integers.astype(np.int64) @ codes.astype(np.int64).T

@@ -1,16 +1,19 @@
-"""NumKong's product of small integers, where it is installed (the extra ``fast``).
+"""Products of small integers: by the kernel where it runs, else by NumKong (the extra ``fast``).
 
-It decides how long a query takes, never what the answer is: the product is exact.
+They decide how long a query takes, never what the answer is: the products are exact.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kneighbors.search.codes import MOST_CODE
 from kneighbors.search.crew import together
+from kneighbors.search.kernel import KernelCodes, library
 
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
@@ -23,8 +26,54 @@ _WORTH_A_THREAD = 4
 _ROWS_STEP, _BYTES_STEP = 64, 16
 
 
-def pack(codes: Int8Array) -> PackedCodes | None:
-    """Return codes ready to be multiplied; None where NumKong is not installed."""
+class Codes(Protocol):
+    """Codes ready to be multiplied.
+
+    Attributes
+    ----------
+    piece_rows : int
+        Rows that one product covers.
+    dtype : dtype
+        Of the queries' integers: int8 or int16.
+    most : int
+        The largest of these.
+    """
+
+    @property
+    def piece_rows(self) -> int:
+        """As above."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As above."""
+
+    @property
+    def most(self) -> int:
+        """As above."""
+
+    def multiply(self, integers: NDArray[Any], first: int, out: Int32Array) -> Int32Array | None:
+        """Write the products of codes and queries into `out`, from row `first`.
+
+        Parameters
+        ----------
+        integers : ndarray of shape (n_queries, n_columns)
+        first : int
+            Where a piece begins.
+        out : ndarray of shape (n_pieces, n_queries, piece_rows), dtype int32
+            C-contiguous. Products with rows beyond the last one are zero.
+
+        Returns
+        -------
+        ndarray of shape (n_pieces, n_queries, n_groups), dtype int32, or None
+            The largest of the products that are ``n_groups`` apart in a piece, where they are
+            known.
+        """
+
+
+def pack(codes: Int8Array) -> Codes | None:
+    """Return codes ready to be multiplied; None where neither kernel nor NumKong is there."""
+    if library() is not None:
+        return KernelCodes(codes)
     return PackedCodes(codes) if find_spec("numkong") is not None else None
 
 
@@ -35,6 +84,9 @@ class PackedCodes:
     ----------
     codes : ndarray of shape (n_samples, n_columns), dtype int8
     """
+
+    dtype = np.dtype(np.int8)
+    most = MOST_CODE
 
     def __init__(self, codes: Int8Array) -> None:
         import numkong
@@ -52,15 +104,7 @@ class PackedCodes:
             self._pieces.append(numkong.dots_pack(padded))
 
     def multiply(self, integers: Int8Array, first: int, out: Int32Array) -> None:
-        """Write the products with some queries into `out`, from row `first`, where a piece begins.
-
-        Parameters
-        ----------
-        integers : ndarray of shape (n_queries, n_columns), dtype int8
-        first : int
-        out : ndarray of shape (n_pieces, n_queries, piece_rows), dtype int32
-            C-contiguous. Products with rows beyond the last one are zero.
-        """
+        """Write the products with some queries into `out`; see `Codes`."""
         if integers.shape[1] < self._width:
             padded = np.zeros((len(integers), self._width), np.int8)
             padded[:, : integers.shape[1]] = integers

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from kneighbors.search.accelerator import Int32Array, PackedCodes
-from kneighbors.search.codes import MOST_CODE, ROUNDING, CodeBounds, Int8Array
+import numpy as np
+from numpy.typing import NDArray
+
+from kneighbors.search.accelerator import Codes, Int32Array
+from kneighbors.search.codes import ROUNDING, CodeBounds
+from kneighbors.search.kernel import maxima_of
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.rounding import Float32Array
 
@@ -13,7 +17,6 @@ from kneighbors.search.rounding import Float32Array
 _EXCLUDED, _LOWEST, _HIGHEST = -(2**31), -(2**31) + 1, 2**31 - 1
 #: Products that are looked at together, 32 MiB: the more, the better is the first floor.
 _BLOCK_ELEMENTS = 1 << 23
-_UNIT = (1 + ROUNDING) / MOST_CODE
 
 
 class CodedQueries:
@@ -22,13 +25,13 @@ class CodedQueries:
     Parameters
     ----------
     bounds : CodeBounds
-    packed : PackedCodes
+    packed : Codes
     prepared : ndarray of shape (n_queries, n_features), dtype float64
         Queries, as the metric's exact distances want them.
 
     Attributes
     ----------
-    integers : ndarray of shape (n_queries, n_columns), dtype int8
+    integers : ndarray of shape (n_queries, n_columns), dtype int8 or int16
         ``constant + unit * (integers @ codes)`` bounds a row's score.
     is_unbounded : ndarray of shape (n_queries,), dtype bool
         Queries too extreme to be bounded; their integers are zero.
@@ -42,7 +45,7 @@ class CodedQueries:
     #: It is in the codes.
     margin = 0.0
 
-    def __init__(self, bounds: CodeBounds, packed: PackedCodes, prepared: Float64Array) -> None:
+    def __init__(self, bounds: CodeBounds, packed: Codes, prepared: Float64Array) -> None:
         self.frame = bounds.frame
         self.placed = self.frame.place_queries(prepared)
         self._packed = packed
@@ -51,23 +54,25 @@ class CodedQueries:
         with np.errstate(over="ignore", invalid="ignore"):
             numbers = self._numbers(bounds)
             real = numbers * step
-            unit = np.maximum(np.abs(real).max(axis=1) * _UNIT, 2.0**-900)
+            unit = np.abs(real).max(axis=1) * ((1 + ROUNDING) / packed.most)
+            unit = np.maximum(unit, 2.0**-900)
             real /= unit[:, np.newaxis]
             integers = np.rint(real)
             real -= integers
-            # Each column's own rounding is far below `ROUNDING`; together they grow with the root.
+            # Each column's own rounding is far below `ROUNDING` of the largest; together they
+            # grow with the root.
             errors = np.sqrt(np.einsum("ij,ij->i", real, real)) * (1 + ROUNDING)
-            errors += ROUNDING * real.shape[1] ** 0.5
+            errors += ROUNDING * packed.most * real.shape[1] ** 0.5
             integers[:, -1] = np.ceil(errors * step[-1])
             shares = numbers * bounds.scale.middle
             self._constant = shares.sum(axis=1)
             self._rounding = np.abs(shares, out=shares).sum(axis=1) * ROUNDING
             # A number that is not finite makes its sum so.
             finite = np.isfinite(integers.sum(axis=1) + self._rounding)
-        self.is_unbounded = ~finite | (integers[:, -1] > MOST_CODE)
+        self.is_unbounded = ~finite | (integers[:, -1] > packed.most)
         if self.is_unbounded.any():
             integers[self.is_unbounded] = 0
-        self.integers: Int8Array = integers.astype(np.int8)
+        self.integers: NDArray[Any] = integers.astype(packed.dtype)
         self._unit = unit
 
     def _numbers(self, bounds: CodeBounds) -> Float64Array:
@@ -98,11 +103,16 @@ class CodedQueries:
         rows = self._packed.piece_rows
         return -(-(last - first) // rows), len(self.integers), rows
 
-    def fill(self, first: int, last: int, out: Int32Array) -> None:
-        """Write the products with the rows of one block into `out`."""
-        self._packed.multiply(self.integers, first, out)
+    def fill(self, first: int, last: int, out: Int32Array) -> Int32Array | None:
+        """Write the products with the rows of one block into `out`; return maxima, if known."""
+        maxima = self._packed.multiply(self.integers, first, out)
         rows = out.shape[2]
-        out[-1, :, last - first - (len(out) - 1) * rows :] = _EXCLUDED
+        end = last - first - (len(out) - 1) * rows
+        if end < rows:
+            out[-1, :, end:] = _EXCLUDED
+            if maxima is not None:
+                maxima[-1:] = maxima_of(out[-1:])
+        return maxima
 
     def thresholds(self, floors: Float32Array) -> Int32Array:
         """Return the least products of rows whose bounds reach the floors."""

@@ -11,8 +11,9 @@ offset. All numbers of the row become codes, all numbers of the query become int
 and a product of integers, exact in 32 bits, bounds every row. `docs/explanation/exact-search.md`
 has the proof.
 
-The product is NumKong's (the extra ``fast``). Where it is not installed nothing here is used:
-`kneighbors.search.head` bounds the same rows from float32 numbers, and the answers are the same.
+The product is the kernel's or NumKong's (the extra ``fast``). Where there is neither nothing here
+is used: `kneighbors.search.head` bounds the same rows from float32 numbers, and the answers are the
+same.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from kneighbors.search.rotation import Rotated, Rotation
 from kneighbors.search.rounding import Float32Array, round_up
 
 if TYPE_CHECKING:
-    from kneighbors.search.accelerator import PackedCodes
+    from kneighbors.search.accelerator import Codes
 
 Int8Array = NDArray[np.int8]
 
@@ -133,8 +134,8 @@ class CodeBounds:
         return out if self.basis is None else {**out, "code_basis": self.basis}
 
     @cached_property
-    def packed(self) -> PackedCodes | None:
-        """The codes as the accelerator wants them, a private copy; None if it is not installed."""
+    def packed(self) -> Codes | None:
+        """The codes as the accelerator wants them, a private copy; None if there is none."""
         from kneighbors.search.accelerator import pack
 
         return pack(self.codes)

@@ -22,7 +22,7 @@ from kneighbors.search.sample import NEIGHBORS, Counts, Sample
 
 _HEAD_SIZES = (4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256, 320, 384)
 _FINE_SIZES = (48, 64, 96, 128, 192, 256)
-#: Widths of rows of codes that NumKong multiplies fast: multiples of 16 bytes, the odd ones.
+#: Widths of rows of codes that every accelerator multiplies fast.
 _CODE_WIDTHS = (16, 32, 48, 80, 112)
 
 #: Nanoseconds a row, rough: chosen on a loaded machine of two cores. Only their ratios matter;
@@ -30,10 +30,11 @@ _CODE_WIDTHS = (16, 32, 48, 80, 112)
 #: query: a byte of the plain product, a row of codes and a byte of it. In a batch, a query: a
 #: column of a product, and to look through its bounds.
 _PRODUCT_BYTE = 0.018
-_CODE_ROW, _CODE_BYTE = 0.5, 0.02
+_CODE_ROW, _CODE_BYTE = 0.1, 0.025
 _BATCH_COLUMN, _BATCH_ROW = 0.05, 0.3
-#: In a batch, a query: a byte of a row of codes. Floors that rise from block to block leave more.
-_BATCH_CODE, _CARRIED = 0.04, 2.0
+#: In a batch, a query: a row of codes and a byte of it. Floors that rise from block to block leave
+#: more.
+_BATCH_CODE_ROW, _BATCH_CODE, _CARRIED = 0.1, 0.025, 2.0
 #: Nanoseconds: a row that a finer bound looks at, and an element of it; a row that is scored.
 _FINE, _FINE_ELEMENT = 100.0, 1.5
 _EXACT, _EXACT_ELEMENT = 300.0, 2.5
@@ -145,7 +146,7 @@ class _Costs:
 
     def coded_batch(self, size: int, extra: int, fine: int | None) -> float:
         """Return the cost of a query in a batch with codes."""
-        columns = self._n_samples * (_BATCH_CODE * (size + extra) + _BATCH_ROW)
+        columns = self._n_samples * (_BATCH_CODE_ROW + _BATCH_CODE * (size + extra))
         fine = fine if fine is not None and fine > size else None
         return columns + self._rest(_CARRIED * self._counts[size].codes, fine)
 

@@ -62,10 +62,10 @@ class _Lane:
     def take(self, first: int, last: int) -> None:
         """Let rows `first` to `last` take their places among the best."""
         scan = self._scan
-        bounds = scan.bound(first, last)
+        block = scan.bound(first, last)
         if np.isinf(self._worst.with_those_of(self.best)).any():
-            self._score(*scan.leaders(bounds, first, self.best.rows.shape[1]))
-        queries, rows, upper = scan.refined(bounds, self._floors(), first, self.reached)
+            self._score(*scan.leaders(block, first, self.best.rows.shape[1]))
+        queries, rows, upper = scan.refined(block, self._floors(), first, self.reached)
         if len(queries) > _MANY:
             counts = np.bincount(queries, minlength=len(self.best.rows))
             for query in np.flatnonzero(counts > _MANY):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kneighbors.search.block import Block
 from kneighbors.search.metrics import Float64Array
 from kneighbors.search.rounding import LOWEST, Float32Array, round_down
 from kneighbors.search.rows import RowArray
 from kneighbors.search.tally import TALLY
-from kneighbors.search.topk import Best, Grouped, IntArray, lanes_for, places
+from kneighbors.search.topk import Best, IntArray
 
 if TYPE_CHECKING:
     from kneighbors.search.scan import Scan
@@ -59,25 +60,23 @@ class _Lane:
 
     def take(self, first: int, last: int) -> None:
         """Look at rows `first` to `last`."""
-        bounds = self._scan.bound(first, last)
+        block = self._scan.bound(first, last)
         if np.isinf(self._held.worst).any():
-            self._take_leaders(bounds, first)
-        queries, columns = self._scan.reaching(bounds, self._floors, self.reached)
+            self._take_leaders(block, first)
+        queries, columns = self._scan.reaching(block, self._floors, self.reached)
         if len(queries):
-            self._keep(queries, columns + first, bounds[places(bounds, queries, columns)])
+            self._keep(queries, columns + first, block.take(queries, columns))
         if self._n_kept > _KEPT:
             self.score()
 
-    def _take_leaders(self, bounds: NDArray[Any], first: int) -> None:
+    def _take_leaders(self, block: Block, first: int) -> None:
         """Take the rows with the largest bounds out of them, for a first floor."""
         n_neighbors = self._held.rows.shape[1]
-        lanes = lanes_for(bounds.shape[0] * bounds.shape[2], n_neighbors)
-        leaders = Grouped(bounds, lanes).leaders(n_neighbors)
+        leaders = block.leaders(n_neighbors, n_neighbors)
         queries = np.repeat(np.arange(len(leaders)), leaders.shape[1])
         columns = leaders.ravel()
-        at = places(bounds, queries, columns)
-        found = bounds[at]
-        bounds[at] = self._scan.sieve.excluded
+        found = block.take(queries, columns)
+        block.put(queries, columns, self._scan.sieve.excluded)
         real = np.flatnonzero(found > self._scan.sieve.excluded)
         self._keep(queries[real], columns[real] + first, found[real])
 

@@ -68,33 +68,45 @@ class Permitted:
             return rows
         return rows[~np.isin(rows, self._exclude[query])]
 
-    def hide(self, bounds: NDArray[Any], first: int, last: int, hidden: float) -> None:
+    def hide(self, bounds: NDArray[Any], first: int, last: int, hidden: float) -> bool:
         """Overwrite the bounds of rows `first` to `last` that may not be answers.
 
         Parameters
         ----------
-        bounds : ndarray of shape (n_queries, at least last - first)
+        bounds : ndarray of shape (n_pieces, n_queries, rows of a piece)
+            Rows are counted through the pieces; what is beyond the last has `hidden` already.
         first, last : int
             Rows of the corpus.
         hidden : float
             What is below every bound.
+
+        Returns
+        -------
+        bool
+            Whether more than a few rows may have been hidden.
         """
+        n_pieces, _, width = bounds.shape
         if self._exclude is not None:
             for query, rows in enumerate(self._exclude):
-                inside = rows[(rows >= first) & (rows < last)]
-                bounds[query, inside - first] = hidden
-        if self._masks is not None:
-            least: dict[int, NDArray[Any]] = {}
-            for query, mask in enumerate(self._masks):
-                if mask is None:
-                    continue
-                if id(mask) not in least:
-                    # The lesser of a bound and this: no branch for a row, as a masked copy has,
-                    # which takes longer than all the rest where the mask is like noise.
-                    choices = np.array([hidden, _highest(bounds.dtype)], bounds.dtype)
-                    least[id(mask)] = choices.take(mask[first:last].view(np.uint8))
-                part = bounds[query, : last - first]
-                np.minimum(part, least[id(mask)], out=part)
+                inside = rows[(rows >= first) & (rows < last)] - first
+                bounds[inside // width, query, inside % width] = hidden
+        if self._masks is None:
+            return False
+        least: dict[int, NDArray[Any]] = {}
+        for query, mask in enumerate(self._masks):
+            if mask is None:
+                continue
+            if id(mask) not in least:
+                # The lesser of a bound and this: no branch for a row, as a masked copy has,
+                # which takes longer than all the rest where the mask is like noise.
+                choices = np.array([hidden, _highest(bounds.dtype)], bounds.dtype)
+                every = np.full(n_pieces * width, hidden, bounds.dtype)
+                within = mask[first:last].view(np.uint8)
+                choices.take(within, out=every[: len(within)], mode="clip")
+                least[id(mask)] = every.reshape(n_pieces, width)
+            part = bounds[:, query]
+            np.minimum(part, least[id(mask)], out=part)
+        return True
 
 
 def _highest(dtype: np.dtype[Any]) -> float:

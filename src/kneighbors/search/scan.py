@@ -17,9 +17,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kneighbors.search.block import Block
 from kneighbors.search.crew import threads, together
 from kneighbors.search.fine import FineBounds
 from kneighbors.search.improving import nearest_by_distances
+from kneighbors.search.kernel import maxima_of
 from kneighbors.search.leading import nearest_by_bounds
 from kneighbors.search.metrics import METRICS, Float64Array
 from kneighbors.search.permitted import BoolArray, Permitted
@@ -27,7 +29,7 @@ from kneighbors.search.rounding import Float32Array
 from kneighbors.search.rows import FloatArray, RowArray, Rows
 from kneighbors.search.sieve import Sieve
 from kneighbors.search.staged import StagedBounds
-from kneighbors.search.topk import Best, Grouped, IntArray, lanes_for, places, reaching
+from kneighbors.search.topk import Best, IntArray
 
 #: Float64 elements of candidate vectors held at a time: with what is made of them, they stay in a
 #: core's cache.
@@ -37,8 +39,6 @@ _PAIR_ELEMENTS = 1 << 15
 _USELESS_SHARE, _USELESS_SHARE_OF_BLOCK = 16, 4
 #: Leaders scored for a first floor, a neighbour: twice as many leave half the candidates.
 _LEADERS = 2
-#: Leaders of a coarse bound, a neighbour, of which a finer one chooses those that are scored.
-_COARSE_LEADERS = 8
 
 
 class _Scratch(threading.local):
@@ -181,35 +181,32 @@ class Scan:
         sieve = self.sieve
         return sieve.frame.floors(sieve.placed, distances, sieve.margin)
 
-    def bound(self, first: int, last: int) -> NDArray[Any]:
+    def bound(self, first: int, last: int) -> Block:
         """Bound the scores of rows `first` to `last`, in pieces; see `Sieve.fill`."""
         sieve = self.sieve
         bounds = _scratch.bounds(sieve.shape(first, last), sieve.dtype)
-        sieve.fill(first, last, bounds)
-        for part in bounds:
-            end = min(first + part.shape[1], last)
-            self.permitted.hide(part, first, end, sieve.excluded)
-            first = end
-        return bounds
+        maxima = sieve.fill(first, last, bounds)
+        if self.permitted.hide(bounds, first, last, sieve.excluded) and maxima is not None:
+            maxima = maxima_of(bounds)
+        return Block(bounds, maxima)
 
     def reaching(
-        self, bounds: NDArray[Any], floors: Float32Array, reached: IntArray
+        self, block: Block, floors: Float32Array, reached: IntArray
     ) -> tuple[IntArray, RowArray]:
         """Return the pairs (query, column) that reach the floors, of queries not given up.
 
         Parameters
         ----------
-        bounds : ndarray of shape (n_pieces, n_queries, rows of a piece)
+        block : Block
         floors : ndarray of shape (n_queries,), dtype float32
         reached : ndarray of shape (n_queries,), dtype int64
             Counts that are added to: those that grow too large give their queries up.
         """
-        queries, columns = reaching(bounds, self.sieve.thresholds(floors))
+        queries, columns = block.reaching(self.sieve.thresholds(floors))
         if self.may_give_up and len(queries):
             counts = np.bincount(queries, minlength=len(floors))
             reached += counts
-            n_rows = bounds.shape[0] * bounds.shape[2]
-            reached[counts * _USELESS_SHARE_OF_BLOCK > n_rows] = self.n_samples
+            reached[counts * _USELESS_SHARE_OF_BLOCK > block.n_columns] = self.n_samples
             up = self._is_given_up(reached)
             if up.any():
                 left = ~up[queries]
@@ -220,37 +217,25 @@ class Scan:
         return np.asarray(self.may_give_up & (reached * _USELESS_SHARE > self.n_samples))
 
     def refined(
-        self, bounds: NDArray[Any], floors: Float32Array, first: int, reached: IntArray
+        self, block: Block, floors: Float32Array, first: int, reached: IntArray
     ) -> tuple[IntArray, RowArray, NDArray[Any]]:
         """Return the pairs (query, row, bound) whose bounds, of all stages, reach the floors."""
-        queries, columns = self.reaching(bounds, floors, reached)
+        queries, columns = self.reaching(block, floors, reached)
         if self.fine is None:
-            return queries, columns + first, bounds[places(bounds, queries, columns)]
+            return queries, columns + first, block.take(queries, columns)
         rows = columns + first
         upper = self.fine.upper(self.fine_coefficients, queries, rows)
         near = np.flatnonzero(upper >= floors[queries])
         return queries[near], rows[near], upper[near]
 
-    def leaders(
-        self, bounds: NDArray[Any], first: int, n_neighbors: int
-    ) -> tuple[IntArray, RowArray]:
+    def leaders(self, block: Block, first: int, n_neighbors: int) -> tuple[IntArray, RowArray]:
         """Take the rows that are likely the nearest out of the bounds, and return the pairs."""
-        grouped = Grouped(bounds, lanes_for(bounds.shape[0] * bounds.shape[2], n_neighbors))
-        wanted = _LEADERS * n_neighbors
-        leaders = grouped.leaders(wanted if self.fine is None else _COARSE_LEADERS * n_neighbors)
+        leaders = block.leaders(_LEADERS * n_neighbors, n_neighbors)
         queries = np.repeat(np.arange(len(leaders)), leaders.shape[1])
         columns = leaders.ravel()
-        if self.fine is not None and leaders.shape[1] > wanted:
-            # Padding is no row, and will be left out.
-            rows = np.minimum(columns + first, self.n_samples - 1)
-            upper = self.fine.upper(self.fine_coefficients, queries, rows).reshape(leaders.shape)
-            order = np.argpartition(upper, leaders.shape[1] - wanted, axis=1)[:, -wanted:]
-            columns = np.take_along_axis(leaders, order, axis=1).ravel()
-            queries = np.repeat(np.arange(len(leaders)), wanted)
-        at = places(bounds, queries, columns)
-        real = np.flatnonzero(bounds[at] > self.sieve.excluded)
-        bounds[at] = self.sieve.excluded
+        real = np.flatnonzero(block.take(queries, columns) > self.sieve.excluded)
         queries, columns = queries[real], columns[real]
+        block.put(queries, columns, self.sieve.excluded)
         return queries, columns + first
 
     def _within(

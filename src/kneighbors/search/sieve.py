@@ -54,8 +54,8 @@ class Sieve(Protocol):
     def shape(self, first: int, last: int) -> tuple[int, int, int]:
         """Return the shape of the bounds of one block: (n_pieces, n_queries, rows of a piece)."""
 
-    def fill(self, first: int, last: int, out: NDArray[Any]) -> None:
-        """Write the bounds of rows `first` to `last` into `out`.
+    def fill(self, first: int, last: int, out: NDArray[Any]) -> NDArray[np.int32] | None:
+        """Write the bounds of rows `first` to `last` into `out`; return maxima, where known.
 
         Parameters
         ----------
@@ -63,6 +63,11 @@ class Sieve(Protocol):
             Rows of the corpus.
         out : ndarray of shape ``shape(first, last)``, of the sieve's dtype
             C-contiguous. What is beyond the last row gets `excluded`.
+
+        Returns
+        -------
+        ndarray of shape (n_pieces, n_queries, n_groups), dtype int32, or None
+            The largest of the bounds of a piece that are ``n_groups`` apart.
         """
 
     def thresholds(self, floors: Float32Array) -> NDArray[Any]:
@@ -108,7 +113,7 @@ class FloatSieve:
         return 1, len(self._coefficients), -(-(last - first) // _STEP) * _STEP
 
     def fill(self, first: int, last: int, out: Float32Array) -> None:
-        """Write the bounds of rows `first` to `last` into `out`."""
+        """Write the bounds of rows `first` to `last` into `out`; no maxima are known."""
         self._bounds.upper(self._coefficients, first, last, out[0, :, : last - first])
         out[0, :, last - first :] = -np.inf
 
