@@ -83,7 +83,7 @@ test-s3: ## Run what speaks S3 on Ceph's gateway, a real server (0.2 GB below .c
 	@$(environment) test
 	@scripts/ceph
 	@KNEIGHBORS_S3_SERVER=ceph $(step) pytest $(bin)/python -m pytest -n 2 --dist loadfile \
-		tests/storage/test_s3.py tests/generations/test_s3.py tests/storage/test_real_s3.py tests/corpus/test_s3_corpus.py $(ARGS)
+		tests/storage/test_s3.py tests/generations/test_s3.py tests/generations/test_shards.py tests/storage/test_real_s3.py tests/corpus/test_s3_corpus.py $(ARGS)
 
 test-ray: ## Run the cluster's tests on Ray's own nodes, on the loopback
 	@$(environment) test

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kneighbors.errors import ArtifactError
+from kneighbors.errors import ArtifactError, ParameterRefused, StorageError
 from kneighbors.generations import history, load, open_saved, publish, rollback
+from kneighbors.generations.generation import make_id
 from kneighbors.shards import open_sharded
+from kneighbors.shards.opening import read_manifest
 from support import shards_making as making
+from support.cli_run import Runner
+from support.server_process import ServerProcess
+from support.wire_bodies import npy_body
 
 PLACE = "s3://wines/sharded"
 
@@ -88,8 +96,6 @@ def test_older_shards_are_removed_with_all_their_objects(s3: Any, sharded: list[
 def test_shards_that_are_not_the_published_ones_are_not_published(
     s3: Any, sharded: list[Path], tmp_path: Path
 ) -> None:
-    import shutil
-
     broken = tmp_path / "M"
     shutil.copytree(sharded[0], broken)
     (folder, *_) = sorted(broken.glob("shard-*"))
@@ -146,3 +152,111 @@ def test_a_shard_that_is_at_fault_on_s3_is_named_and_the_others_stay_fetched(
     load(PLACE)
     assert folders == copies(cache)
     assert all(path.stat().st_ino == inode for path, inode in before.items())
+
+
+def test_of_a_copy_that_is_damaged_only_that_shard_is_fetched_anew(
+    s3: Any, sharded: list[Path], cache: Path
+) -> None:
+    publish(sharded[0], PLACE)
+    load(PLACE)
+    before = {path: path.stat().st_ino for path in sorted(cache.glob("*/*/shard-*/ids-order.npy"))}
+    damaged = [*before][1]
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\xff")
+    load(PLACE)
+    again = {path: path.stat().st_ino for path in before}
+    assert [damaged] == [path for path in before if before[path] != again[path]]
+
+
+def test_copies_take_no_more_than_they_may_and_those_go_first_that_nobody_asked_for(
+    s3: Any, sharded: list[Path], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [publish(sharded[number % 2], f"{PLACE}/{number}").bytes for number in range(3)]
+    used: list[Path] = []
+    for number, when in ((0, 1e9), (1, 2e9)):
+        load(f"{PLACE}/{number}")
+        (folder,) = [one.parent for one in cache.glob("*/*/shards.json") if one.parent not in used]
+        os.utime(folder, (when, when))
+        used.append(folder)
+    load(f"{PLACE}/0")  # asked for again, and so the last that was
+    os.utime(used[0], (3e9, 3e9))
+    monkeypatch.setenv("KNEIGHBORS_CACHE_BYTES", str(sum(sizes) - 1))
+    load(f"{PLACE}/2")
+    assert [True, False] == [folder.exists() for folder in used]
+    monkeypatch.setenv("KNEIGHBORS_CACHE_BYTES", str(sizes[1] - 1))
+    with pytest.raises(StorageError) as caught:
+        load(f"{PLACE}/1")
+    assert "storage-full" == caught.value.code
+    monkeypatch.setenv("KNEIGHBORS_CACHE_BYTES", "1 GB")
+    with pytest.raises(ParameterRefused) as refused:
+        load(f"{PLACE}/1")
+    assert "cache-limit" == refused.value.code
+
+
+def test_the_commands_take_a_place_with_shards(
+    s3: Any, sharded: list[Path], cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Runner(capsys)
+    published = run("publish", sharded[0], "--to", PLACE, "--json", "--no-progress")
+    assert 0 == published.code, published.err
+    found = run("inspect", PLACE, "--verify", "--json")
+    assert 0 == found.code, found.err
+    assert (True, 600) == (found.json["verified"], found.json["n_samples"])
+    answers = [
+        run("query", one, "--id", "wine-17", "-k", "2", "--json") for one in (PLACE, sharded[0])
+    ]
+    assert [0, 0] == [answer.code for answer in answers], answers[0].err
+    assert answers[0].out == answers[1].out
+    joined = run("join", "--model", PLACE, "--output", tmp_path / "out", "-k", "2", "--json")
+    assert 0 == joined.code, joined.err
+    assert 600 == joined.json["queries"]
+    body = npy_body(making.corpus(600, 0)[:1])
+    with ServerProcess(tmp_path, PLACE, workers=2) as server:
+        named = {"Content-Type": "application/x-npy"}
+        status, headers, _ = server.request("POST", "/invocations", body, named)
+        digest = published.json["id"].partition("-")[2]
+        assert (200, digest) == (status, headers["x-kneighbors-generation"])
+        assert 0 == server.stop()
+
+
+@pytest.mark.skipif(
+    os.environ.get("KNEIGHBORS_S3_SERVER") != "ceph",
+    reason="moto has no users: make test-s3",
+)
+def test_a_permission_that_is_lost_costs_what_it_forbids_and_no_more(
+    s3: Any, sharded: list[Path], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"]
+
+    def allow(*actions: str, but_below: str = "nothing") -> None:
+        who = {"AWS": ["arn:aws:iam:::user/stranger"]}
+        names = ["arn:aws:s3:::wines", "arn:aws:s3:::wines/*"]
+        denied = [f"arn:aws:s3:::wines/{but_below}/*"]
+        statements = [
+            {"Effect": "Allow", "Principal": who, "Action": list(actions), "Resource": names},
+            {"Effect": "Deny", "Principal": who, "Action": everything[:2], "Resource": denied},
+        ]
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        s3.put_bucket_policy(Bucket="wines", Policy=json.dumps(policy))
+
+    try:
+        allow(*everything)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "stranger")
+        first = publish(sharded[0], PLACE)
+        second = make_id(2, read_manifest(sharded[1]).digest)
+        (folder,) = sharded[1].glob("shard-*-00002")
+        allow(*everything, but_below=f"sharded/generations/{second}/{folder.name}")
+        with pytest.raises(StorageError) as caught:
+            publish(sharded[1], PLACE)
+        assert "storage-forbidden" == caught.value.code
+        assert [first.id] == [one.id for one in history(PLACE)]
+        (folder,) = sharded[0].glob("shard-*-00002")
+        allow(*everything, but_below=f"sharded/generations/{first.id}/{folder.name}")
+        with pytest.raises(StorageError) as caught:
+            load(PLACE)
+        assert "storage-forbidden" == caught.value.code
+        assert "never-shown" not in str(caught.value)
+        allow(*everything)
+        load(PLACE)
+        assert 3 == len(copies(cache))
+    finally:
+        s3.delete_bucket_policy(Bucket="wines")
