@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import urllib3
 
+from kneighbors.generations import publish
 from kneighbors.shards import open_sharded
 from support import shards_making as making
 
@@ -72,9 +74,9 @@ def test_a_join_on_a_cluster_is_that_of_one_machine(
 
 
 @contextmanager
-def served(path: Path | str, address: str, replicas: int) -> Iterator[str]:
+def served(path: Path | str, address: str, replicas: int, *options: str) -> Iterator[str]:
     command = [sys.executable, "-m", "kneighbors", "serve", str(path), "--port", "0"]
-    command += ["--cluster", address, "--replicas", str(replicas)]
+    command += ["--cluster", address, "--replicas", str(replicas), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -160,3 +162,80 @@ def test_a_server_on_a_cluster_goes_on_when_a_host_and_a_node_are_lost(
         for thread in threads:
             thread.join()
     assert refusals == []
+
+
+def copies_up() -> int:
+    """Return how many copies of shards there are on the whole cluster."""
+    from ray._private.state import actors
+
+    up = actors(actor_state_name="ALIVE").values()
+    return sum(one["ActorClassName"] == "ShardHost" for one in up)
+
+
+def metric(url: str, name: str) -> int:
+    text = urllib3.request("GET", url + "/metrics", timeout=30).data.decode()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")))
+
+
+def test_a_generation_takes_the_place_of_another_between_requests_and_a_bad_one_does_not(
+    cluster: Any, tmp_path: Path
+) -> None:
+    place, expected = tmp_path / "place", {}
+    corpora = [making.corpus(seed=seed) for seed in range(3)]
+    Q = making.corpus(seed=9)[:3]
+    for seed, X in enumerate(corpora):
+        making.write(tmp_path / str(seed), X, n_shards=3)
+        found = making.whole(X).kneighbors(Q, 5)[1].tolist()
+        with open_sharded(tmp_path / str(seed)) as artifact:
+            expected[artifact.manifest.digest[:12]] = found
+    first = publish(tmp_path / "0", place)
+    before = (place / "CURRENT").read_bytes()
+    bad = publish(tmp_path / "1", place)
+    moved = (place / "CURRENT").read_bytes()
+    (place / "CURRENT").write_bytes(before)
+    assert bad.path is not None
+    part = next(bad.path.glob("shard-*-00001/vectors.npy"))
+    part.write_bytes(part.read_bytes()[:-1] + b"\x07")
+    body = json.dumps({"instances": Q.tolist(), "k": 5}).encode()
+    stop, seen, wrong = threading.Event(), [""], []
+    pool = urllib3.PoolManager(retries=False, maxsize=2)
+
+    def ask(url: str) -> None:
+        while not stop.is_set():
+            answer = pool.request(
+                *("POST", f"{url}/invocations", body),
+                headers={"Content-Type": "application/json"},
+                timeout=60,
+            )
+            generation = answer.headers.get("X-Kneighbors-Generation", "")
+            found = [one["indices"] for one in answer.json().get("predictions", ())]
+            if answer.status != 200 or found != expected[generation]:
+                wrong.append((answer.status, generation, answer.data))
+            seen.append(generation)
+
+    def until(condition: Callable[[], bool]) -> None:
+        begun = time.monotonic()
+        while not condition() and not wrong:
+            assert time.monotonic() - begun < 120
+            time.sleep(0.05)
+
+    with served(place, cluster.address, 1, "--follow-seconds", "0.1") as url:
+        threads = [threading.Thread(target=ask, args=(url,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        until(lambda: seen[-1] == first.digest)
+        assert copies_up() == 3
+        second = publish(tmp_path / "2", place)
+        until(lambda: seen[-1] == second.digest)
+        until(lambda: copies_up() == 3)
+        (place / "CURRENT").write_bytes(moved)
+        until(lambda: metric(url, "kneighbors_generation_refused_total") == 1)
+        until(lambda: copies_up() == 3)
+        asked = len(seen)
+        until(lambda: len(seen) > asked + 20)
+        assert metric(url, "kneighbors_generation_swaps_total") == 1
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert [*dict.fromkeys(seen[1:])] == [first.digest, second.digest]

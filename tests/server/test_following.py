@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from kneighbors.artifact import save
-from kneighbors.errors import ArtifactError, StorageError
+from kneighbors.errors import ArtifactError, ClusterError, StorageError
 from kneighbors.generations import publish, rollback
 from kneighbors.sagemaker.model import Model
 from kneighbors.search.index import ExactIndex
@@ -142,6 +142,56 @@ def test_all_of_a_generation_is_read_before_it_is_served(tmp_path: Path) -> None
 
     following.follow(heard, lambda hosted: tell("taken"), tell)
     assert [REFUSED] == taken
+
+
+def test_what_a_cluster_cannot_open_now_is_tried_again(models: list[Path], tmp_path: Path) -> None:
+    place, stop = tmp_path / "place", threading.Event()
+    told: list[str] = []
+    publish(models[1], place)
+    failures = [ClusterError("cluster-worker", "Expected machines, got none.")] * 2
+
+    def open_path(path: Path) -> Model:
+        if told and failures:
+            raise failures.pop()
+        return Model.open(path)
+
+    following = Following(str(place), tmp_path, open_path, 0.01)
+    following()
+    told.append("begun")
+    second = publish(models[2], place)
+
+    def take(hosted: Any) -> None:
+        assert second.digest == hosted.facts["generation"]
+        stop.set()
+
+    following.follow(stop, take, told.append)
+    assert ["begun", REFUSED] == told
+    assert [] == failures
+
+
+def test_what_was_opened_and_is_refused_is_closed(models: list[Path], tmp_path: Path) -> None:
+    place, heard, closed = tmp_path / "place", threading.Event(), []
+    publish(models[1], place)
+    (tmp_path / "others").mkdir()
+    wide = make(tmp_path / "others", 5, n_features=6)
+
+    def open_path(path: Path) -> Model:
+        model = Model.open(path)
+        assert model.artifact is not None
+        closing = model.artifact.close
+
+        def close() -> None:
+            closed.append(path)
+            closing()
+
+        model.artifact.close = close  # type: ignore[method-assign]
+        return model
+
+    following = Following(str(place), tmp_path, open_path, 0.01)
+    following()
+    refused = publish(wide, place)
+    following.follow(heard, lambda hosted: None, lambda name: heard.set())
+    assert [refused.path] == closed
 
 
 def test_a_place_that_cannot_be_read_for_a_while_is_read_later(

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kneighbors.errors import ArtifactError, KNeighborsError, StorageError
+from kneighbors.errors import ArtifactError, ClusterError, KNeighborsError, StorageError
 from kneighbors.server.ahead import check_ahead
 from kneighbors.server.logs import LOG
 
@@ -137,8 +137,8 @@ class Following:
         text = _text(error)
         is_storage = isinstance(error, StorageError)
         is_unread = is_storage and generation is None
-        if is_storage:
-            # A disk or a network may be well again: try again, but ever more seldom.
+        if is_storage or isinstance(error, ClusterError):
+            # A disk, a network or a machine may be well again: try again, but ever more seldom.
             self._follower.forget()
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
         else:
@@ -174,10 +174,16 @@ class Following:
     def _checked(self, generation: Generation, stop: threading.Event) -> Hosted:
         """Return a generation that can take the place of what is served, ready to answer."""
         hosted = self._open(generation)
-        self._demand_alike(generation, hosted.facts)
-        hosted.warm_up(items=False)
-        self._check_all(generation, hosted, stop)
-        hosted.warm_up()
+        try:
+            self._demand_alike(generation, hosted.facts)
+            hosted.warm_up(items=False)
+            self._check_all(generation, hosted, stop)
+            hosted.warm_up()
+        except BaseException:
+            # Of shards on a cluster, the hosts would go on.
+            if (artifact := getattr(hosted, "artifact", None)) is not None:
+                artifact.close()
+            raise
         return hosted
 
     def _demand_alike(self, generation: Generation, facts: dict[str, str]) -> None:
