@@ -17,6 +17,7 @@ from kneighbors.sagemaker.settings import TrainingSettings
 from kneighbors.sagemaker.training import train
 from kneighbors.shards import open_saved
 from support import shards_making as making
+from support.cli_run import Runner
 
 
 def table(X: Any) -> pa.Table:
@@ -154,3 +155,17 @@ def test_a_bad_row_is_named_with_its_shard(tmp_path: Path) -> None:
         sharding.train_sharded(settings, n_shards=4)
     assert "array-not-finite" == caught.value.code
     assert "shard 2, whose rows begin with 600: row 100, column 3" == caught.value.where
+
+
+def test_an_address_of_s3_is_no_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = written(tmp_path, "npy")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    done = Runner(capsys)(
+        *("train", "--train", str(settings.train), "--shards", "2", "--model-dir", "s3://wines/M")
+    )
+    assert (1, True) == (done.code, "[storage-not-local]" in done.err)
+    assert "kneighbors publish" in done.err
+    assert before == sorted(tmp_path.iterdir())

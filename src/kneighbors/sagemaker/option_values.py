@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kneighbors.errors import ParameterRefused
+from kneighbors.errors import ParameterRefused, StorageError
+from kneighbors.storage.address import shown
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -30,8 +31,16 @@ def text_of(name: str, value: Any) -> str:
 
 
 def path_of(name: str, value: Any) -> Path:
-    """Return a path, or refuse the value."""
-    return Path(text_of(name, value))
+    """Return a path, or refuse the value; an address of S3 is no folder called ``s3:``."""
+    text = text_of(name, value)
+    if text.startswith("s3://"):
+        raise StorageError(
+            "storage-not-local",
+            "Expected a path of this machine, got an address of S3.",
+            where=f"{name}, {shown(text)}",
+            hint="Write to a directory; kneighbors publish brings an artifact to S3, whole.",
+        )
+    return Path(text)
 
 
 def integer_of(name: str, value: Any) -> int:
