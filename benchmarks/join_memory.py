@@ -40,7 +40,7 @@ from results import append
 
 HERE = Path(__file__).resolve().parent
 K = 10
-#: A model is made by the first training, and joined with by all.
+#: All joins are with one of the models that the trainings made.
 RUNS = (
     *("read-data", "read-cgroup", "train-data", "train-cgroup", "train-ray"),
     *("join-data", "join-cgroup", "join-own"),
@@ -120,16 +120,30 @@ class Scene:
         return [*nodes, *self.train(model, *there)]
 
     def join(self, output: str, *more: str) -> list[str]:
-        """Return what joins the queries."""
+        """Return what joins the queries with a model that could be made."""
+        models = sorted(self.folder.glob("M-*/shards.json"))
+        model = models[0].parent if models else self.folder / "M"
         return [
             *(sys.executable, "-m", "kneighbors", "join", str(self.queries)),
-            *("--model", str(self.folder / "M-data"), "--output", str(self.folder / output)),
+            *("--model", str(model), "--output", str(self.folder / output)),
             *("-k", str(K), "--no-progress", "--json", *more),
         ]
 
     def read_all(self) -> list[str]:
         """Return what needs the whole corpus in memory."""
         return [sys.executable, "-c", _READ_ALL, str(self.corpus)]
+
+    def commands(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield the name of each run, its kind of limit, and what runs."""
+        yield "read-data", "data", self.read_all()
+        yield "read-cgroup", "cgroup", self.read_all()
+        yield "train-data", "data", self.train("M-data")
+        yield "train-cgroup", "cgroup", self.train("M-cgroup")
+        yield "train-ray", "own", self.train_on_ray("M-ray")
+        yield "join-data", "data", self.join("data")
+        yield "join-cgroup", "cgroup", self.join("cgroup")
+        limit = f"{self.options.limit_mib}MiB"
+        yield "join-own", "own", self.join("own", "--memory-limit", limit)
 
     def run(self, command: list[str], how: str) -> dict[str, Any] | None:
         """Run a command under a limit; return its exit code, seconds and peaks."""
@@ -160,23 +174,15 @@ def measure(scene: Scene, wanted: Sequence[str]) -> dict[str, Any]:
     """Run what is wanted, and say what came of it."""
     runs: dict[str, dict[str, Any] | None] = {}
     joins = []
-    for name, how, command in (
-        ("read-data", "data", scene.read_all()),
-        ("read-cgroup", "cgroup", scene.read_all()),
-        ("train-data", "data", scene.train("M-data")),
-        ("train-cgroup", "cgroup", scene.train("M-cgroup")),
-        ("train-ray", "own", scene.train_on_ray("M-ray")),
-        ("join-data", "data", scene.join("data")),
-        ("join-cgroup", "cgroup", scene.join("cgroup")),
-        ("join-own", "own", scene.join("own", "--memory-limit", f"{scene.options.limit_mib}MiB")),
-    ):
+    for name, how, command in scene.commands():
         if name not in wanted:
             continue
         print(f"{name} ...", file=sys.stderr, flush=True)
         runs[name] = found = scene.run(command, how)
         if name.startswith("join-") and found is not None and not found["exit_code"]:
             joins.append(scene.answers(how))
-    artifact = sum(file.stat().st_size for file in (scene.folder / "M-data").rglob("*"))
+    model = next(iter(sorted(scene.folder.glob("M-*"))), scene.folder / "M")
+    artifact = sum(file.stat().st_size for file in model.rglob("*"))
     return {
         "rows": scene.options.rows,
         "shards": scene.options.shards,

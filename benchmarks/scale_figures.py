@@ -8,7 +8,7 @@ line is said not to have been measured. The part is between two marks; a test ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _lost() -> Iterator[str]:
     yield "- The front is one process. Where it is lost, it must be started again.\n"
 
 
-def _kills(lines: list[Line]) -> Iterator[str]:
+def _kills(lines: Sequence[Line]) -> Iterator[str]:
     newest = {line["copies"]: line for line in lines}
     one = lines[-1]
     yield (
@@ -148,7 +148,7 @@ def _said_of_kills(copies: int, line: Line) -> str:
     )
 
 
-def _overhead(lines: list[Line]) -> Iterator[str]:
+def _overhead(lines: Sequence[Line]) -> Iterator[str]:
     line = lines[-1]
     rows, width = line["shape"]
     yield f"Wines, {rows:,} x {width}; medians, milliseconds a call. {_origin(line)}\n"
@@ -190,7 +190,7 @@ def _overhead(lines: list[Line]) -> Iterator[str]:
     )
 
 
-def _peers(lines: list[Line]) -> Iterator[str]:
+def _peers(lines: Sequence[Line]) -> Iterator[str]:
     line = lines[-1]
     rows, width = line["shape"]
     yield (
@@ -243,7 +243,7 @@ def _ahead(line: Line) -> Iterator[str]:
         )
 
 
-def _memory(lines: list[Line]) -> Iterator[str]:
+def _memory(lines: Sequence[Line]) -> Iterator[str]:
     line = lines[-1]
     yield (
         f"{line['corpus_mib']:,.0f} MiB of wines, {line['rows']:,} rows in {line['shards']} "
