@@ -1,9 +1,10 @@
 """Write what was measured of clusters, joins and memory into the documentation's page on scale.
 
-    python benchmarks/scale_figures.py            # a part of docs/explanation/scale.md
+    python benchmarks/scale_figures.py            # two parts of docs/explanation/scale.md
 
 Nothing is measured here. Of each kind the newest line in `benchmarks/results` counts; what has no
-line is said not to have been measured. The part is between two marks; a test holds it to the lines.
+line is said not to have been measured. The other part is the plan's (`scale_plan`). Each is between
+two marks; a test holds the page to both.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import results
+import scale_plan
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "explanation" / "scale.md"
-BEGIN, END = "<!-- from here: benchmarks/scale_figures.py -->", "<!-- to here -->"
+BEGIN, END = "<!-- from here: benchmarks/scale_figures.py -->", "<!-- to here: scale_figures -->"
 Line = Mapping[str, Any]
 
 _HEAD = """\
@@ -287,11 +289,16 @@ def _number(value: Any, form: str, unit: str = "", missing: str = "–") -> str:
 
 
 def page() -> str:
-    """Return the whole page, the part renewed."""
+    """Return the whole page, both parts renewed."""
     text = PAGE.read_text("utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + part() + after
+    for begin, end, renewed in (
+        (scale_plan.BEGIN, scale_plan.END, scale_plan.part()),
+        (BEGIN, END, part()),
+    ):
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = before + renewed + after
+    return text
 
 
 def main() -> None:

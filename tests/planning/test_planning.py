@@ -14,7 +14,8 @@ from kneighbors.planning.engines import Service
 from kneighbors.planning.queueing import load, waits
 from support.cli_run import Runner
 
-RECORDED = Path(__file__).parents[2] / "benchmarks" / "results" / "engines.jsonl"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+RECORDED = RESULTS / "engines.jsonl"
 LARGE = Workload(10**9, 768, 500.0, 0.05)
 SMALL = Workload(180_000, 300, 50.0, 0.03)
 
@@ -51,6 +52,18 @@ def test_the_constants_are_those_of_the_recorded_benchmarks_within_their_errors(
     assert 0.5 < 2 * flat["build_s"] / np.prod(flat_shape) / c.FIT.value < 2
     tail = [one["single_p95_ms"] / one["single_ms"] for one in (flat, isotropic)]
     assert 0.6 < np.mean(tail) / c.TAIL.value < 1.4
+
+
+def test_what_asking_a_shard_costs_is_what_was_recorded_last() -> None:
+    path = RESULTS / "cluster.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    found = [line for line in lines if line["what"] == "overhead"]
+    if not found:
+        pytest.skip("benchmarks/cluster_overhead.py has recorded nothing yet")
+    front = 1e-3 * found[-1]["fan_out"]["front"]["a_shard_ms"]
+    assert 0.5 < front / c.CALL.value < 2, "set CALL to it, then run benchmarks/scale_figures.py"
+    more = 1e-3 * found[-1]["ray_ms"]
+    assert 0.5 < more / c.RAY.value < 1.5, "set RAY to it, then run benchmarks/scale_figures.py"
 
 
 def test_a_small_corpus_needs_one_shard_and_no_fronts(

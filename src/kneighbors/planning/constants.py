@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _RECORDED = "benchmarks/results/engines.jsonl"
+_CLUSTER = "benchmarks/cluster_overhead.py"
 _ALONE = "measured alone on 2 vCPUs of an AMD EPYC, 180,000 x 300"
 
 
@@ -94,7 +95,15 @@ HTTP = Constant(1.3e-3, "seconds of HTTP a query", "30 %", "measured alone on lo
 RAY = Constant(
     11e-3, "seconds more by way of Ray", "50 %", "measured on two local nodes, 200,000 x 300"
 )
-CALL = Constant(0.2e-3, "vCPU seconds to ask one shard, one after another", "twice", "assumption")
+CALL = Constant(
+    1.5e-3,
+    "vCPU seconds to ask one shard by way of Ray, one after another",
+    "twice",
+    f"{_CLUSTER}: what one shard more costs the processor of whoever asks, 1 to 16 shards",
+)
+CALL_ENDPOINT = Constant(
+    0.2e-3, "vCPU seconds to ask one endpoint, one after another", "twice", "assumption"
+)
 SAGEMAKER = Constant(10e-3, "seconds of SageMaker's own way to an instance", "twice", "assumption")
 NVME_READ = Constant(0.1e-3, "seconds of a read from NVMe", "50 %", "assumption")
 EBS_READ = Constant(0.7e-3, "seconds of a read from EBS", "50 %", "assumption")

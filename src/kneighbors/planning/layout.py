@@ -70,7 +70,7 @@ class Layout:
         """Machines that take queries to several shards; as many as copies, at least."""
         if self.shards == 1:
             return 0
-        busy = self.workload.qps * self.shards * c.CALL.value / c.BUSY.value
+        busy = self.workload.qps * self.shards * self.place.call_s / c.BUSY.value
         return max(self.workload.copies, math.ceil(busy / prices.FRONT_VCPUS))
 
     @property
@@ -82,7 +82,7 @@ class Layout:
         is_one = self.shards == 1
         return {
             "the way there": self.place.one_s if is_one else self.place.several_s,
-            "asking the shards": 0.0 if is_one else self.shards * c.CALL.value,
+            "asking the shards": 0.0 if is_one else self.shards * self.place.call_s,
             "scanning": self.service.seconds * c.TAIL.value,
             "waiting": waits(self.service, self.qps, self.shards)[1],
             "scoring": self.engine.rescored * row,
@@ -123,7 +123,7 @@ class Layout:
             "shards": self.shards / MOST_SHARDS,
         }
         if self.shards > 1:
-            shares["fan-out"] = self.shards * c.CALL.value / self.workload.p99_s
+            shares["fan-out"] = self.shards * self.place.call_s / self.workload.p99_s
         return shares
 
 

@@ -19,6 +19,8 @@ class Place:
     instances : list of Instance
     one_s, several_s : float
         Seconds that it adds to an answer of one shard, and of several.
+    call_s : float
+        Seconds of the processor to ask one of several shards.
     disk_gb_usd : float
         Dollars a gigabyte and month of disks that are attached.
     most_disk_gb : float
@@ -32,6 +34,7 @@ class Place:
     instances: list[Instance]
     one_s: float
     several_s: float
+    call_s: float
     disk_gb_usd: float
     most_disk_gb: float
     read_usd: float
@@ -55,6 +58,7 @@ PLACES = (
         prices.SAGEMAKER,
         c.HTTP.value + c.SAGEMAKER.value,
         c.HTTP.value + c.SAGEMAKER.value,
+        c.CALL_ENDPOINT.value,
         prices.SAGEMAKER_GB,
         prices.SAGEMAKER_MOST_GB,
         0.0,
@@ -65,6 +69,7 @@ PLACES = (
         prices.EC2,
         c.HTTP.value,
         c.HTTP.value + c.RAY.value,
+        c.CALL.value,
         prices.EBS_GB,
         16_384,
         prices.EBS_READ_USD,
