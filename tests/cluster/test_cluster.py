@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kneighbors.cluster import RayExecutor, build_shards, open_on_cluster
+from kneighbors.cluster import RayExecutor, build_shards, open_on_cluster, placing
 from kneighbors.cluster.connecting import connect
 from kneighbors.errors import ArtifactError, ClusterError, ParameterRefused
 from kneighbors.sagemaker.model import Model
@@ -208,9 +209,28 @@ def loads(hosts: Any) -> list[int]:
     return sorted(homes.values())
 
 
-def test_what_a_shard_refuses_is_raised_here(cluster: Any, path: Path, tmp_path: Path) -> None:
-    import shutil
+def test_a_copy_that_cannot_open_its_shard_is_started_anew(
+    cluster: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "_REST_S", 0.5)
+    shutil.copytree(path, tmp_path / "M")
+    folder = next((tmp_path / "M").glob("shard-*-00001"))
+    executor = RayExecutor(tmp_path / "M", replicas=1)
+    (process,) = processes(executor, 1)
+    folder.rename(tmp_path / "away")
+    os.kill(process, signal.SIGKILL)
+    until(lambda: executor.submit(1, TakeRows(np.array([0]))).exception(60) is not None)
+    host = executor.hosts.of_shard[1][0]
+    first = host.actor
+    until(lambda: host.actor is not first)
+    (tmp_path / "away").rename(folder)
+    until(lambda: executor.hosts.missing() == [])
+    taken = executor.submit(1, TakeRows(np.array([0]))).result(60)
+    np.testing.assert_array_equal(making.corpus()[400:401], taken)
+    executor.close()
 
+
+def test_what_a_shard_refuses_is_raised_here(cluster: Any, path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "M"
     shutil.copytree(path, copy)
     part = next((copy / cast(Any, open_sharded(copy).manifest).shards[2].folder).glob("vectors*"))

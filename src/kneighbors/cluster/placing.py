@@ -21,6 +21,8 @@ LOG = logging.getLogger("kneighbors.cluster")
 _LOOK_S = 0.5
 #: Seconds in which a host that is looked at has to answer.
 _ANSWER_S = 2.0
+#: Seconds after which a host that could not open its shard is started anew.
+_REST_S = 30.0
 #: Seconds that opening all shards may take in the beginning.
 _OPEN_S = 600.0
 
@@ -37,12 +39,13 @@ class Host:
         The machine that it is on.
     """
 
-    __slots__ = ("actor", "is_slow", "is_up", "node", "shard", "under_way")
+    __slots__ = ("actor", "is_slow", "is_up", "node", "shard", "started_s", "under_way")
 
     def __init__(self, shard: int, actor: Any, node: str) -> None:
         self.shard = shard
         self.actor = actor
         self.node = node
+        self.started_s = time.monotonic()
         self.is_up = True
         self.is_slow = False
         self.under_way = 0
@@ -249,20 +252,23 @@ class Hosts:
                 self._ray.cancel(reference, force=False)
 
     def _note(self, host: Host, reference: Any) -> None:
-        """Note what a look has found, and start a host whose machine is lost on another."""
+        """Note what a look has found, and start a host on another machine if its own is no good."""
         errors = self._ray.exceptions
         try:
-            is_open = self._ray.get(reference) is None
+            failure = self._ray.get(reference)
         except (errors.ActorDiedError, errors.ActorUnschedulableError):
-            self._start_elsewhere(host)
+            self._start_elsewhere(host, "its machine is lost")
             return
         except errors.RayError:
             return
-        if is_open:
+        if failure is None:
             with self._lock:
                 host.is_up, host.is_slow = True, False
+        elif time.monotonic() - host.started_s > _REST_S:
+            self.end(host)
+            self._start_elsewhere(host, str(failure))
 
-    def _start_elsewhere(self, host: Host) -> None:
+    def _start_elsewhere(self, host: Host, why: str) -> None:
         lost = host.node
         nodes = [node for node in self.nodes() if node != lost] or self.nodes()
         with self._lock:
@@ -271,10 +277,11 @@ class Hosts:
             host.node = ""
             homes = [[one.node for one in hosts] for hosts in self.of_shard]
             host.node = best_node(homes, host.shard, nodes)
-        host.actor = self._start(host.shard, host.node)
+        host.actor, host.started_s = self._start(host.shard, host.node), time.monotonic()
         LOG.warning(
-            "a copy of a shard is started on another machine",
-            extra={"facts": {"shard": host.shard, "lost": lost, "machine": host.node}},
+            "a copy of a shard is started anew: %s",
+            why,
+            extra={"facts": {"shard": host.shard, "from": lost, "to": host.node}},
         )
 
 
