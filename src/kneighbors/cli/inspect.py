@@ -130,7 +130,8 @@ def _show_faults(path: str, faulty: Sequence[PartReport]) -> None:
             where = f"{plain(report.name)} ({report.file})"
             console.print(f"[red]damaged[/red] {where}: {plain(fault)}", soft_wrap=True)
     parts = "part is" if len(faulty) == 1 else "parts are"
-    console.print(f"{len(faulty)} {parts} not what was saved to {plain(path)}.", soft_wrap=True)
+    count = f"{len(faulty)} {parts} not what was saved to {plain(path)}."
+    console.print(rf"error: \[artifact-damaged] {count}", soft_wrap=True)
 
 
 def _show(document: dict[str, Any]) -> None:
