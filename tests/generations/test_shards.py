@@ -206,6 +206,8 @@ def test_the_commands_take_a_place_with_shards(
     ]
     assert [0, 0] == [answer.code for answer in answers], answers[0].err
     assert answers[0].out == answers[1].out
+    recall = run("evaluate", PLACE, "--sample", "20", "--json")
+    assert (0, 1.0) == (recall.code, recall.json["index_recall"]["by_id"]["mean"]), recall.err
     joined = run("join", "--model", PLACE, "--output", tmp_path / "out", "-k", "2", "--json")
     assert 0 == joined.code, joined.err
     assert 600 == joined.json["queries"]

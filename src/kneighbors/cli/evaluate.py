@@ -54,13 +54,13 @@ fault; 2 wrong usage; 130 interrupted.
 def command(path: str, as_json: bool, trade_off: bool, **options: Any) -> None:
     """Compare the answers of an artifact with an exact scan: its index recall.
 
-    M is a directory or a .tar.gz. Rows of it are asked, each without itself,
+    M is a directory, a .tar.gz or a place. Rows of it are asked, each without itself,
     unless --queries gives vectors such as users send.
 
     With --interactions its recommendations are compared with what people went
     on to choose, and with recommending what is popular, or anything.
     """
-    from kneighbors.shards import open_saved
+    from kneighbors.generations import open_saved
 
     if options["queries"] is not None and options["sample"] is not None:
         raise click.UsageError("Expected either --queries or --sample, got both.")

@@ -92,8 +92,8 @@ def evaluate_with_interactions(
     from kneighbors.evaluate import Columns, evaluate_interactions
     from kneighbors.evaluate.interaction_columns import time_of
     from kneighbors.evaluate.recommendations import DEFAULT_N_NEIGHBORS
+    from kneighbors.generations import open_saved
     from kneighbors.recommend.recommender import Recommender
-    from kneighbors.shards import open_saved
 
     passed_on = {name: given[name] for name in _PASSED_ON if name in given}
     if "cutoff" in given:

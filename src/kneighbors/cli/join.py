@@ -45,7 +45,7 @@ _EVERY = 10.0
 
 @click.command(name="join", epilog=_EPILOG)
 @click.argument("queries", metavar="[QUERIES]", required=False)
-@click.option("--model", required=True, metavar="M", help="Artifact, sharded or not, or a place of one.")
+@click.option("--model", required=True, metavar="M", help="Artifact, in shards or not; or a place.")
 @click.option("--output", required=True, metavar="OUT", help="A new directory, or s3://...")
 @click.option("-k", "--n-neighbors", type=int, metavar="N", help="Neighbours of each query.")
 @click.option("--radius", type=float, metavar="R", help="Largest distance of a neighbour.")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kneighbors.artifact import Artifact
+from kneighbors.generations import open_saved
 from kneighbors.join.answering import Answering
 from kneighbors.join.joining import plan_of
 from kneighbors.join.output import part_bytes
 from kneighbors.join.queries import open_queries
 from kneighbors.join.settings import JoinSettings
-from kneighbors.shards import open_saved
 
 #: Queries that are answered to see how long they take, in several places of all.
 _SAMPLE = 256

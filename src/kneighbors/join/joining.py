@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kneighbors.artifact import Artifact
 from kneighbors.errors import ParameterRefused, StorageError
+from kneighbors.generations import open_saved
 from kneighbors.join.answering import Answering
 from kneighbors.join.output import SUCCESS, Output, total_bytes
 from kneighbors.join.plan import JoinPlan
@@ -15,7 +16,6 @@ from kneighbors.join.queries import Queries, open_queries
 from kneighbors.join.report import JoinReport
 from kneighbors.join.settings import JoinSettings
 from kneighbors.search.progress import Progress, ignore
-from kneighbors.shards import open_saved
 
 Say = Callable[[str], None]
 

@@ -87,7 +87,7 @@ class Recommender:
 
     @classmethod
     def open(cls, path: str | Path, *, encoder: Encoder | None = None) -> Recommender:
-        """Open an artifact, a directory or a ``.tar.gz``.
+        """Open an artifact, a directory or a ``.tar.gz``; or the current generation of a place.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class Recommender:
         ArtifactError, StorageError
             As `kneighbors.artifact.open_artifact` raises them.
         """
-        from kneighbors.shards import open_saved
+        from kneighbors.generations import open_saved
 
         return cls.of(open_saved(path), encoder=encoder)
 
