@@ -66,6 +66,7 @@ def test_a_changed_byte_of_the_vectors_is_named_with_its_part_and_range(
     done = cli("inspect", copy, "--verify")
     assert done.code == 1
     assert "damaged vectors (vectors.npy): bytes 0 to 1328 differ" in done.out
+    assert "error: [artifact-damaged] 1 part is not what was saved" in done.out
 
     same = cli("inspect", copy, "--verify", "--json")
     assert same.code == 1
