@@ -126,6 +126,7 @@ def measure(model: Path, Q: Any, copies: int, options: argparse.Namespace) -> di
         "start_s": round(start_s, 1),
         "load_average": round(before, 2),
         **figures_of(found.answers, killed, options.seconds, kills.copies_back),
+        "reasons": found.reasons,
         "sent_late_p99_ms": _ms(np.percentile(found.lateness or [0.0], 99)),
     }
 
@@ -147,7 +148,7 @@ def figures_of(
                 [(due - at, status == 200 and took < 1.0) for due, took, status in later]
             ),
             "copies_back_s": copies_back.get(name),
-            "failed_from_s": _first([due - at for due, _, status in later if status != 200]),
+            "failed_between_s": _ends([due - at for due, _, status in later if status != 200]),
             **_phase(_unanswered(answers, at, min(end, at + AFTER_S))),
             "failed_in_all": sum(status != 200 for _, _, status in later),
         }
@@ -178,8 +179,8 @@ def _recovered(later: Sequence[tuple[float, bool]]) -> float | None:
     return round(rest[0][0], 2) if rest else None
 
 
-def _first(times: Sequence[float]) -> float | None:
-    return round(min(times), 2) if times else None
+def _ends(times: Sequence[float]) -> tuple[float, float] | None:
+    return (round(min(times), 2), round(max(times), 2)) if times else None
 
 
 def _ms(seconds: Any) -> float:
@@ -199,9 +200,10 @@ def table(found: dict[str, Any]) -> str:
             lines.append(
                 f"        killed at {one['killed_s']} s; all answered from {one['recovered_s']} s "
                 f"after, within 1 s each from {one['in_time_s']} s; copies back after "
-                f"{one['copies_back_s']} s; {one['failed_in_all']} failed"
+                f"{one['copies_back_s']} s; {one['failed_in_all']} failed, "
+                f"due {one['failed_between_s']} s after"
             )
-    return "\n".join(lines)
+    return "\n".join([*lines, f"  why: {found['reasons'] or 'nothing failed'}"])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,6 +9,7 @@ clients that wait for their answers would leave out (G. Tene calls that coordina
 from __future__ import annotations
 
 import asyncio
+import json
 import selectors
 from collections import deque
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Found:
     answers : list of tuple of float, float, int
         Of every request, in the order of their ends: seconds from the beginning to when it was
         due, from then to its answer, and its status.
+    reasons : dict of str to int
+        The codes that refusals gave for themselves; "none" where an answer had none.
     began_s : float
         When the load began, by `time.monotonic`.
     """
@@ -46,6 +49,7 @@ class Found:
     lateness: list[float] = field(default_factory=list)
     refused: dict[int, int] = field(default_factory=dict)
     answers: list[tuple[float, float, int]] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
     began_s: float = 0.0
 
     def refuse(self, status: int) -> None:
@@ -141,9 +145,21 @@ class _Connection(asyncio.Protocol):
         if not separator or len(body) < length_of(head) or self.number is None:
             return
         number, self.number, self.buffer = self.number, None, b""
-        self.load.answered(number, int(head.split(b" ", 2)[1]))
+        status = int(head.split(b" ", 2)[1])
+        if status != 200:
+            reason = _code_of(body)
+            self.load.found.reasons[reason] = self.load.found.reasons.get(reason, 0) + 1
+        self.load.answered(number, status)
         if b"connection: close" not in head.lower():
             self.load.is_free(self)
+
+
+def _code_of(body: bytes) -> str:
+    """Return the code that a refusal gives for itself."""
+    try:
+        return str(json.loads(body)["error"]["code"])
+    except (ValueError, LookupError, TypeError):
+        return "none"
 
 
 def load(port: int, requests: list[bytes], rate: float, seconds: float, seed: int = 0) -> Found:
