@@ -278,6 +278,17 @@ def test_a_task_that_takes_too_much_is_named_with_its_limit(cluster: Any) -> Non
     assert str(256 << 20) in caught.value.message
 
 
+def test_a_cluster_of_this_process_alone_is_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **options: asked.update(options))
+    connect("local")
+    # Without an address, Ray joins what was started last on this machine.
+    assert (asked["address"], asked["_node_ip_address"]) == ("local", "127.0.0.1")
+
+
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:1", "127.0.0.1:1"])
 def test_a_cluster_that_does_not_answer_is_named(
     address: str, monkeypatch: pytest.MonkeyPatch

@@ -58,11 +58,11 @@ def connect(address: str) -> Any:
         "log_to_driver": False,
         "configure_logging": False,
     }
+    # Said nothing, Ray joins whatever cluster was started last on this machine.
+    options["address"] = address
     if address == LOCAL:
         # Ray would otherwise listen on every interface.
         options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-    else:
-        options["address"] = address
     pool = ThreadPoolExecutor(1, "kneighbors-ray")
     try:
         pool.submit(lambda: ray.init(**options)).result(CONNECT_S)
