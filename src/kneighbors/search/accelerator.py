@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kneighbors.search.codes import MOST_CODE
 from kneighbors.search.crew import together
 from kneighbors.search.kernel import KernelCodes, library
+from kneighbors.search.rounding import MOST_CODE
 
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]

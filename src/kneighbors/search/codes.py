@@ -30,15 +30,13 @@ from kneighbors.search.frame import Frame
 from kneighbors.search.metrics import Float64Array, lengths
 from kneighbors.search.parts import part_of
 from kneighbors.search.rotation import Rotated, Rotation
-from kneighbors.search.rounding import Float32Array, round_up
+from kneighbors.search.rounding import MOST_CODE, Float32Array, round_up
 
 if TYPE_CHECKING:
     from kneighbors.search.accelerator import Codes
 
 Int8Array = NDArray[np.int8]
 
-#: Codes reach as far below the middle as above it.
-MOST_CODE = 127
 #: Columns of the offset: it is coarse in one byte, so that two share it.
 _OFFSET_COPIES = 2
 #: More than the relative error of a few float64 operations.

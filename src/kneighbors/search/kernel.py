@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kneighbors.search.codes import MOST_CODE, Int8Array
 from kneighbors.search.crew import together
+from kneighbors.search.rounding import MOST_CODE
 from kneighbors.search.rows import RowArray
 from kneighbors.search.topk import IntArray
 
+Int8Array = NDArray[np.int8]
 Int16Array = NDArray[np.int16]
 Int32Array = NDArray[np.int32]
 

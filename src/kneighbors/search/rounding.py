@@ -16,6 +16,9 @@ Float32Array = NDArray[np.float32]
 UNIT32 = 2.0**-24
 UNIT64 = 2.0**-53
 
+#: Codes of a byte reach as far below their middle as above it.
+MOST_CODE = 127
+
 #: The least share of a query's length that its tail is taken to have. It lets one term, tail times
 #: tail, carry the rounding errors as well, which are proportional to the query's whole length.
 TAIL_FLOOR = 2.0**-8

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kneighbors.search.codes import MOST_CODE
 from kneighbors.search.frame import Frame, Placed
 from kneighbors.search.metrics import METRICS, Float64Array
-from kneighbors.search.rounding import TAIL_FLOOR, UNIT32, Float32Array
+from kneighbors.search.rounding import MOST_CODE, TAIL_FLOOR, UNIT32, Float32Array
 from kneighbors.search.rows import Rows
 
 #: Rows that the basis and the counts are taken from.
