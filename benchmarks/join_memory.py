@@ -184,6 +184,7 @@ def measure(scene: Scene, wanted: Sequence[str]) -> dict[str, Any]:
     model = next(iter(sorted(scene.folder.glob("M-*"))), scene.folder / "M")
     artifact = sum(file.stat().st_size for file in model.rglob("*"))
     return {
+        "what": "memory",
         "rows": scene.options.rows,
         "shards": scene.options.shards,
         "queries": scene.options.queries,

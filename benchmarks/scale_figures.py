@@ -15,9 +15,12 @@ from typing import Any
 
 import results
 import scale_plan
+from join_figures import memory, number, origin, peers
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "explanation" / "scale.md"
 BEGIN, END = "<!-- from here: benchmarks/scale_figures.py -->", "<!-- to here: scale_figures -->"
+#: Of what counts.
+LEAST_ROWS = 100_000
 Line = Mapping[str, Any]
 
 _HEAD = """\
@@ -35,27 +38,10 @@ without power does not. This part is written by `benchmarks/scale_figures.py` fr
 | `.venv-bench/bin/python benchmarks/join_peers.py` | ten minutes; needs Java 17 |
 | `.venv-bench/bin/python benchmarks/join_memory.py` | fifteen minutes |
 """
-_PEERS = {
-    "kneighbors": "`kneighbors join`, one process",
-    "kneighbors_ray": "`kneighbors join --cluster`, two hosts",
-    "faiss": "FAISS flat, one process",
-    "spark": "PySpark, `mapInPandas` with FAISS flat",
-    "ray_data": "Ray Data, `map_batches` with FAISS flat",
-}
 _WAYS = {
     "whole-0": "in process, one artifact",
     "local-8": "in process, 8 shards one after another",
     "ray-8": "by way of Ray, 8 shards",
-}
-_RUNS = {
-    "read-data": "a program that reads the corpus whole",
-    "read-cgroup": "the same",
-    "train-data": "`kneighbors train --shards`",
-    "train-cgroup": "the same",
-    "train-ray": "the same on Ray, `--memory-per-task`",
-    "join-data": "`kneighbors join`",
-    "join-cgroup": "the same",
-    "join-own": "the same, `--memory-limit`",
 }
 
 
@@ -65,21 +51,29 @@ def part() -> str:
     for title, kind, what, section in (
         ("An actor is killed, then a node", "cluster", "kills", _kills),
         ("What the way through Ray costs", "cluster", "overhead", _overhead),
-        ("One join, by others too", "join", "peers", _peers),
-        ("Less memory than the corpus takes", "memory", None, _memory),
+        ("One join, by others too", "join", "peers", peers),
+        ("Less memory than the corpus takes", "memory", "memory", memory),
     ):
-        found = [one for one in results.read(kind) if what in (None, one.get("what"))]
+        found = _lines_of(kind, what)
         lines.append(f"### {title}\n")
         lines += section(found) if found else ["Not measured yet.\n"]
     lines += _lost()
     return "\n".join([*lines, END])
 
 
+def _lines_of(kind: str, what: str) -> list[Line]:
+    """Return what was measured at full size; other lines are trials."""
+    return [
+        one
+        for one in results.read(kind)
+        if one.get("what") == what and (one.get("rows") or one["shape"][0]) >= LEAST_ROWS
+    ]
+
+
 def _lost() -> Iterator[str]:
     """Say in a few words what is given up."""
-    cluster = results.read("cluster")
-    kills = {line["copies"]: line for line in cluster if line["what"] == "kills"}
-    overheads = [line for line in cluster if line["what"] == "overhead"]
+    kills = {line["copies"]: line for line in _lines_of("cluster", "kills")}
+    overheads = _lines_of("cluster", "overhead")
     yield "### What is lost\n"
     if overheads:
         ways = overheads[-1]["overhead"]
@@ -88,7 +82,7 @@ def _lost() -> Iterator[str]:
             f"{ways['whole-0']['1']:,.1f} ms without. Who has room on one machine should stay."
         )
     if 1 in kills:
-        times = [_number(kills[1][name]["recovered_s"], ".0f") for name in ("actor", "node")]
+        times = [number(kills[1][name]["recovered_s"], ".0f") for name in ("actor", "node")]
         yield (
             f"- With one copy, all answers for {times[0]} s after a process and {times[1]} s after "
             "a node, for a query asks every shard."
@@ -104,7 +98,7 @@ def _kills(lines: Sequence[Line]) -> Iterator[str]:
     yield (
         f"Wines, {one['rows']:,} x 300 in {one['shards']} shards on {one['nodes']} nodes; "
         f"{one['rate']:g} requests a second at fixed times for {one['seconds']:g} s. A process "
-        f"that holds a shard is killed, then all processes of a node. {_origin(one)}\n"
+        f"that holds a shard is killed, then all processes of a node. {origin(one)}\n"
     )
     yield (
         "| copies | when | requests | failed | median, ms | p99 | most | all answered again | "
@@ -127,10 +121,10 @@ def _kills(lines: Sequence[Line]) -> Iterator[str]:
 
 def _phase(one: Line) -> str:
     failed = ", ".join(f"{count:,} with {status}" for status, count in one["failed"].items())
-    times = [_number(one.get(f"{key}_ms"), ",.0f") for key in ("p50", "p99", "most")]
+    times = [number(one.get(f"{key}_ms"), ",.0f") for key in ("p50", "p99", "most")]
     if "killed_s" in one:
         keys = ("recovered_s", "in_time_s", "copies_back_s")
-        after = [_number(one[key], ".1f", " s", "not in time") for key in keys]
+        after = [number(one[key], ".1f", " s", "not in time") for key in keys]
     else:
         after = [""] * 3
     return " | ".join([f"{one['requests']:,}", failed or "none", *times, *after])
@@ -153,7 +147,7 @@ def _said_of_kills(copies: int, line: Line) -> str:
 def _overhead(lines: Sequence[Line]) -> Iterator[str]:
     line = lines[-1]
     rows, width = line["shape"]
-    yield f"Wines, {rows:,} x {width}; medians, milliseconds a call. {_origin(line)}\n"
+    yield f"Wines, {rows:,} x {width}; medians, milliseconds a call. {origin(line)}\n"
     sizes = list(next(iter(line["overhead"].values())))
     yield "| queries of a call | " + " | ".join(sizes) + " |\n|---|" + "---|" * len(sizes)
     for way, by_size in line["overhead"].items():
@@ -190,102 +184,6 @@ def _overhead(lines: Sequence[Line]) -> Iterator[str]:
         f"the model takes for a shard. One query of one shard takes {line['ray_ms']:.1f} ms more "
         "by way of Ray.\n"
     )
-
-
-def _peers(lines: Sequence[Line]) -> Iterator[str]:
-    line = lines[-1]
-    rows, width = line["shape"]
-    yield (
-        f"The {line['k']} nearest of {line['queries']:,} queries among {rows:,} x {width} wines, "
-        f"from Parquet to Parquet, all on the same two cores in one run. {_origin(line)}\n"
-    )
-    yield (
-        "| | whole command, s | join alone, s | queries/s | join alone | RSS, MiB | PSS, MiB | "
-        "recall | rows as ours, up to ties |\n|---|---|---|---|---|---|---|---|---|"
-    )
-    for name, one in line["engines"].items():
-        tied = _number(one.get("same_up_to_ties"), ".4%")
-        yield (
-            f"| {_PEERS[name]} | {one['wall_s']:,.1f} | {one['join_s']:,.1f} | "
-            f"{one['rows_per_s']:,.0f} | {one['join_rows_per_s']:,.0f} | {one['rss_mib']:,.0f} | "
-            f"{one['pss_mib']:,.0f} | {one['recall']:.5f} | {tied} |"
-        )
-    yield ""
-    yield from _ahead(line)
-    for name, reason in line["left_out"].items():
-        yield f"{_PEERS[name]} was left out: {reason}\n"
-
-
-def _ahead(line: Line) -> Iterator[str]:
-    """Say who is faster than we are, and what is not in the figures."""
-    ours = line["engines"].get("kneighbors")
-    trained = line["train_s"]["kneighbors"]
-    yield (
-        f"Ours was trained before, in {trained:,.1f} s, which is in no figure; the others build "
-        "their index in the join. RSS counts shared pages once for each process, PSS once in all.\n"
-    )
-    if ours is None:
-        return
-    for key, what in (("rows_per_s", "the whole command"), ("join_rows_per_s", "the join alone")):
-        ahead = [
-            f"{_PEERS[name]} ({one[key] / ours[key]:.2f} times as fast)"
-            for name, one in line["engines"].items()
-            if one[key] > ours[key]
-        ]
-        if ahead:
-            yield f"Faster than our one process, counting {what}: {'; '.join(ahead)}.\n"
-        else:
-            yield f"None is faster than our one process, counting {what}.\n"
-    with_ray = line["engines"].get("kneighbors_ray")
-    if with_ray is not None and with_ray["rows_per_s"] < ours["rows_per_s"]:
-        yield (
-            "On one machine Ray only costs: it starts in seconds, holds "
-            f"{with_ray['pss_mib'] - ours['pss_mib']:,.0f} MiB more and searches with the same "
-            "cores. It is for corpora and joins that one machine is too small for.\n"
-        )
-
-
-def _memory(lines: Sequence[Line]) -> Iterator[str]:
-    line = lines[-1]
-    yield (
-        f"{line['corpus_mib']:,.0f} MiB of wines, {line['rows']:,} rows in {line['shards']} "
-        f"shards, {line['corpus_mib'] / line['limit_mib']:.1f} times the {line['limit_mib']} MiB "
-        f"that the system lets a process have; {line['queries']:,} queries. {_origin(line)}\n"
-    )
-    yield (
-        "| | limit | ends with | s | no file's, MiB | resident, with files' pages | group |\n"
-        "|---|---|---|---|---|---|---|"
-    )
-    for name, one in line["runs"].items():
-        how = {"data": "RLIMIT_DATA", "cgroup": "control group"}.get(name.split("-")[1], "its own")
-        if one is None:
-            yield f"| {_RUNS[name]} | {how} | no group can be made here | | | | |"
-            continue
-        yield (
-            f"| {_RUNS[name]} | {how} | {one['exit_code']} | {one['seconds']:,.1f} | "
-            f"{one['largest_anon_mib']:,.0f} | {one['rss_mib']:,.0f} | "
-            f"{_number(one.get('group_mib'), ',.0f')} |"
-        )
-    yield ""
-    same = "are the same" if line["same_answers"] else "**are not the same**"
-    yield (
-        "Memory that is no file's is that of the largest process, peaks looked at ten times a "
-        "second; -9 is the kernel's way to end one. A control group counts the pages of files too, "
-        f"and drops them when it is full. The answers of all joins {same}.\n"
-    )
-
-
-def _origin(line: Line) -> str:
-    ray = f", Ray {line['ray']}" if "ray" in line else ""
-    day = f", {line['date']}" if "date" in line else ""
-    return (
-        f"{line['threads']} threads of an {line['processor']}, Python {line['python']}{ray}; "
-        f"commit {line['commit']}{day}."
-    )
-
-
-def _number(value: Any, form: str, unit: str = "", missing: str = "–") -> str:
-    return missing if value is None else format(value, form) + unit
 
 
 def page() -> str:

@@ -105,6 +105,8 @@ def test_what_was_measured_last_is_in_the_part(
 ) -> None:
     monkeypatch.setattr(results.read, "__defaults__", (tmp_path,))
     assert scale_figures.part().count("Not measured yet.") == 4
+    results.append("cluster", {**_kills(2), "rows": 1000}, tmp_path)
+    assert scale_figures.part().count("Not measured yet.") == 4, "a trial does not count"
     for copies in (2, 1):
         results.append("cluster", _kills(copies), tmp_path)
     results.append("cluster", _overhead(), tmp_path)
@@ -123,7 +125,7 @@ def test_what_was_measured_last_is_in_the_part(
 def _kills(copies: int) -> dict[str, Any]:
     answers = [(at / 10, 0.02, 503 if copies == 1 and 20 <= at < 31 else 200) for at in range(100)]
     found = cluster_kills.figures_of(answers, {"actor": 2.0, "node": 7.0}, 10.0, {})
-    facts = {"rows": 1000, "shards": 8, "nodes": 3, "rate": 10.0, "seconds": 10.0, "ray": "2"}
+    facts = {"rows": 100_000, "shards": 8, "nodes": 3, "rate": 10.0, "seconds": 10.0, "ray": "2"}
     return {"what": "kills", "copies": copies, **facts, **found}
 
 
@@ -132,7 +134,7 @@ def _overhead() -> dict[str, Any]:
     line = cluster_overhead._line({1: 3.0, 2: 4.0})
     return {
         "what": "overhead",
-        "shape": [1000, 300],
+        "shape": [100_000, 300],
         "overhead": {"whole-0": sizes, "local-8": sizes, "ray-8": {"1": 9.0, "32": 9.0}},
         "scaling": {"32": {"one_ms": 3.0, "two_ms": 2.0, "times": 1.5}},
         "fan_out": {"local": line, "ray": line, "front": line},
@@ -147,11 +149,16 @@ def _join() -> dict[str, Any]:
         | {"recall": 1.0, "same_up_to_ties": 1.0, **memory}
         for name, rate in (("kneighbors", 10.0), ("faiss", 20.0))
     }
-    facts = {"queries": 10, "shape": [1000, 300], "k": 10, "train_s": {"kneighbors": 1.0}}
+    facts = {"queries": 10, "shape": [100_000, 300], "k": 10, "train_s": {"kneighbors": 1.0}}
     return {"what": "peers", **facts, "engines": engines, "left_out": {"spark": "no Java"}}
 
 
 def _memory() -> dict[str, Any]:
     one = {"exit_code": 0, "seconds": 1.0, "largest_anon_mib": 90.0, "rss_mib": 100.0}
-    facts = {"rows": 1000, "shards": 8, "queries": 10, "limit_mib": 512, "corpus_mib": 1024.0}
-    return {**facts, "runs": {"train-data": one, "train-cgroup": None}, "same_answers": True}
+    facts = {"rows": 100_000, "shards": 8, "queries": 10, "limit_mib": 512, "corpus_mib": 1024.0}
+    return {
+        "what": "memory",
+        **facts,
+        "runs": {"train-data": one, "train-cgroup": None},
+        "same_answers": True,
+    }

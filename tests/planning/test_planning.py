@@ -57,7 +57,7 @@ def test_the_constants_are_those_of_the_recorded_benchmarks_within_their_errors(
 def test_what_asking_a_shard_costs_is_what_was_recorded_last() -> None:
     path = RESULTS / "cluster.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    found = [line for line in lines if line["what"] == "overhead"]
+    found = [line for line in lines if line["what"] == "overhead" and line["shape"][0] >= 100_000]
     if not found:
         pytest.skip("benchmarks/cluster_overhead.py has recorded nothing yet")
     front = 1e-3 * found[-1]["fan_out"]["front"]["a_shard_ms"]
