@@ -63,6 +63,19 @@ def test_the_system_holds_a_join_to_its_memory(model: Path, tmp_path: Path) -> N
     assert (2, "error: [join-memory]") == (done.returncode, done.stderr[:20])
 
 
+def test_a_limit_that_is_enough_is_not_used_up_by_what_arrow_reserves(
+    model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [*COMMAND, "join", "--model", str(model), "--output", str(out), "--memory-limit", "512MiB"],
+        env=clean_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
+        capture_output=True,
+        text=True,
+    )
+    assert (0, True) == (done.returncode, out.exists()), done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "code", "exit_code"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import sys
 import time
@@ -104,6 +105,8 @@ def command(
     from kneighbors.join import estimate, join
 
     limit = None if memory_limit is None else bytes_of(memory_limit)
+    if limit is not None:
+        _take_memory_as_needed()
     with _opened(model, threads, cluster, replicas) as artifact:
         settings = _settings(asked, limit, artifact.catalog.id_type)
         if dry_run or limit is not None:
@@ -181,6 +184,14 @@ def _json(text: str) -> Any:
             f"Expected --filter to be JSON, got {text[:60]!r}.",
             hint="""Write it as '{"price": {"lt": 30}}'.""",
         ) from error
+
+
+def _take_memory_as_needed() -> None:
+    """Let Arrow take memory when it is used: its usual pool reserves a GiB, and that counts.
+
+    Arrow reads the variable when it is first asked for memory.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 @contextmanager
