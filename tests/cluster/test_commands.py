@@ -164,6 +164,17 @@ def test_a_server_on_a_cluster_goes_on_when_a_host_and_a_node_are_lost(
     assert refusals == []
 
 
+def test_a_cluster_of_this_machine_alone_lives_as_long_as_its_server(
+    made: tuple[Path, Path],
+) -> None:
+    X = making.corpus()
+    expected = open_sharded(made[0]).index.kneighbors(X[:3], 5)[1].tolist()
+    with served(made[0], "local", 1) as url:
+        body = json.dumps({"instances": X[:3].tolist(), "k": 5})
+        answer = urllib3.request("POST", url + "/invocations", body=body, timeout=60)
+        assert [one["indices"] for one in answer.json()["predictions"]] == expected
+
+
 def copies_up() -> int:
     """Return how many copies of shards there are on the whole cluster."""
     from ray._private.state import actors

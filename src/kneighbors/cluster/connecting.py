@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,9 +64,11 @@ def connect(address: str) -> Any:
     if address == LOCAL:
         # Ray would otherwise listen on every interface.
         options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-    pool = ThreadPoolExecutor(1, "kneighbors-ray")
+    joined: Future[None] = Future()
+    arguments = (ray, options, joined)
+    threading.Thread(target=_join, args=arguments, name="kneighbors-ray", daemon=True).start()
     try:
-        pool.submit(lambda: ray.init(**options)).result(CONNECT_S)
+        joined.result(CONNECT_S)
     except Late:
         raise _unreachable(address, f"no answer within {CONNECT_S:.0f} s") from None
     except (ConnectionError, RuntimeError, OSError, ValueError) as error:
@@ -79,9 +82,19 @@ def connect(address: str) -> Any:
                 hint="Install the cluster's versions here, or these there.",
             ) from None
         raise _unreachable(address, first) from None
-    finally:
-        pool.shutdown(wait=False)
     return ray
+
+
+def _join(ray: Any, options: dict[str, Any], joined: Future[None]) -> None:
+    try:
+        ray.init(**options)
+    except BaseException as error:
+        joined.set_exception(error)
+        return
+    joined.set_result(None)
+    if options["address"] == LOCAL:
+        # Linux ends the processes of such a cluster with the thread that started them.
+        threading.Event().wait()
 
 
 def _check_listens(address: str) -> None:
