@@ -29,8 +29,8 @@ _CODE_WIDTHS = (16, 32, 48, 80, 112)
 #: `benchmarks/plan_constants.py` measures the like of them. For one
 #: query: a byte of the plain product, a row of codes and a byte of it. In a batch, a query: a
 #: column of a product, and to look through its bounds.
-_PRODUCT_BYTE = 0.018
-_CODE_ROW, _CODE_BYTE = 0.1, 0.025
+_PRODUCT_BYTE = 0.04
+_CODE_ROW, _CODE_BYTE = 0.1, 0.045
 _BATCH_COLUMN, _BATCH_ROW = 0.05, 0.3
 #: In a batch, a query: a row of codes and a byte of it. Floors that rise from block to block leave
 #: more.
