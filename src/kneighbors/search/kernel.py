@@ -35,6 +35,8 @@ _GROUP, _PIECE, _LANE = 32, 512, 8
 _TURN_BYTES, _WORTH_A_THREAD = 1 << 19, 1 << 25
 #: Pairs for which there is room at first.
 _PAIRS = 1 << 14
+#: Pieces that are packed at a time.
+_PACKED = 64
 
 
 @lru_cache(maxsize=1)
@@ -85,15 +87,16 @@ class KernelCodes:
         self._n_pairs = -(-n_columns // 2)
         self.most = min(2**15 - 1, (2**31 - 1) // (MOST_CODE * 2 * self._n_pairs))
         n_pieces = -(-n_samples // _PIECE)
-        shape = (n_pieces, _PIECE // _GROUP, self._n_pairs, _GROUP, 2)
-        self._codes = np.zeros(shape, np.int8)
-        padded = np.zeros((_PIECE, 2 * self._n_pairs), np.int8)
-        for piece in range(n_pieces):
-            block = codes[piece * _PIECE : (piece + 1) * _PIECE]
+        lanes = _PIECE // _GROUP
+        # Two columns of a row are one number of 16 bits, and stay together.
+        self._codes = np.empty((n_pieces, lanes, self._n_pairs, _GROUP), np.int16)
+        for piece in range(0, n_pieces, _PACKED):
+            into = self._codes[piece : piece + _PACKED]
+            block = codes[piece * _PIECE : (piece + _PACKED) * _PIECE]
+            padded = np.zeros((len(into) * _PIECE, 2 * self._n_pairs), np.int8)
             padded[: len(block), :n_columns] = block
-            padded[len(block) :] = 0
-            lanes = padded.reshape(_PIECE // _GROUP, _GROUP, self._n_pairs, 2)
-            self._codes[piece] = lanes.transpose(0, 2, 1, 3)
+            pairs = padded.view(np.int16).reshape(len(into), lanes, _GROUP, self._n_pairs)
+            into[:] = pairs.transpose(0, 1, 3, 2)
 
     def multiply(self, integers: Int16Array, first: int, out: Int32Array) -> Int32Array:
         """Write the products with some queries into `out`, from row `first`, where a piece begins.
