@@ -1,7 +1,9 @@
 """One corpus, whole, in shards, and in shards on clusters fed from S3: equal answers, to the bit.
 
-    python benchmarks/shards_equal.py                                    # a million rows, on S3
-    python benchmarks/shards_equal.py --rows 20000 --queries 200 --dry-run
+    .venv/bin/python benchmarks/shards_equal.py            # a million rows, on S3
+    .venv/bin/python benchmarks/shards_equal.py --rows 20000 --queries 200 --dry-run
+
+It needs what the tests on S3 need: `make test-s3` makes both, `.venv` and Ceph's gateway.
 
 The corpus is written to a file block by block; 8 shards and one artifact are made of it. The shards
 are published to a bucket of Ceph's gateway (`scripts/ceph`), a real S3 server, here on the

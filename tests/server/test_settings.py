@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kneighbors.errors import ParameterRefused
+from kneighbors.server.defences import GUARDS
 from kneighbors.server.settings import Settings
 
 NUMBERS = [one for one in fields(Settings) if one.type in ("int", "float")]
@@ -56,7 +57,9 @@ def test_every_setting_is_read_from_its_variable(one: Any) -> None:
     if one.name == "tls_key":
         environment["KNEIGHBORS_TLS_CERTIFICATE"] = "x"
     assert value == getattr(Settings.from_environment(environment), one.name)
-    assert one.default == getattr(Settings.from_environment({about["variable"]: " "}), one.name)
+    if one.name not in GUARDS:
+        blank = Settings.from_environment({about["variable"]: " "})
+        assert one.default == getattr(blank, one.name)
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
@@ -77,6 +80,17 @@ def test_a_variable_that_is_no_number_is_refused_by_its_name(text: str) -> None:
 
 def test_a_key_without_a_certificate_is_refused() -> None:
     assert "setting-conflict" == refusal(tls_key="key.pem")
+
+
+@pytest.mark.parametrize("name", sorted(GUARDS))
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_guard_that_is_given_and_empty_is_not_taken_for_none(name: str, blank: str) -> None:
+    variable = {one.name: one for one in fields(Settings)}[name].metadata["variable"]
+    with pytest.raises(ParameterRefused, match=name) as refused:
+        Settings.from_environment({}, **{name: blank})
+    assert refused.value.code == "setting-empty"
+    with pytest.raises(ParameterRefused, match=variable):
+        Settings.from_environment({variable: blank})
 
 
 def test_a_token_is_in_no_representation_and_no_message() -> None:

@@ -181,6 +181,24 @@ def test_strict_and_partial_requests_of_one_batch_each_get_what_they_asked(
     assert expected == [one.indices.tolist() for one in whole]
 
 
+def test_a_lost_shard_costs_a_batch_two_searches_and_not_one_of_each_half(
+    model: Model, executor: Losing
+) -> None:
+    executor.lost = {1}
+    queries = [of(model, [row], k=5) for row in range(300, 316)]
+    # One that asks for rows of another shard alone is no worse off than before.
+    queries.append(of(model, [20], k=5, filter={"row": {"lt": 240}}))
+    executor.asked.clear()
+    *refused, answered = find_each(model, queries)
+    assert ["shard-unavailable"] * 16 == [getattr(one, "code", None) for one in refused]
+    assert not isinstance(answered, BaseException)
+    assert not any(answered.missing or [])
+    reply = model.write(queries[-1], answered)
+    assert ("missing_rows" in reply.body.decode(), reply.headers) == (False, ())
+    # Five shards, asked by those without a filter and by the one with; that twice.
+    assert len(executor.asked) <= 4 * 5
+
+
 def test_the_pieces_of_a_request_keep_what_is_missing(model: Model, executor: Losing) -> None:
     from kneighbors.server.joining import joined
 

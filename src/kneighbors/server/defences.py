@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from kneighbors.errors import ParameterRefused
 from kneighbors.server.bounded import setting
 
+#: Settings that are not taken for left out where they are given and blank.
+GUARDS = frozenset({"auth_token", "auth_token_file", "tls_certificate", "tls_key"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defences:
@@ -141,3 +144,20 @@ class Defences:
     def wants_tokens(self) -> bool:
         """Whether requests have to bring a token."""
         return bool(self.auth_token or self.auth_token_file)
+
+
+def refuse_blank(text: object, where: str) -> None:
+    """Refuse a guard that was asked for and is nothing, as ``"$TOKEN"`` is where it is not set.
+
+    Raises
+    ------
+    ParameterRefused
+        With code ``setting-empty``.
+    """
+    if isinstance(text, str) and not text.strip():
+        raise ParameterRefused(
+            "setting-empty",
+            "Expected a value, got an empty one, with which the server would be open to all.",
+            where=where,
+            hint="Leave it out if that is what you want.",
+        )

@@ -6,11 +6,13 @@ It needs neither an event loop nor a framework.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from kneighbors.errors import ClusterError
 from kneighbors.sagemaker.model import Model
 from kneighbors.sagemaker.query import Found, Query
 
@@ -19,11 +21,14 @@ def find_each(model: Model, queries: Sequence[Query]) -> list[Found | BaseExcept
     """Return what each request finds, or the error that it alone is to blame for.
 
     They are searched for together. Where that fails, the halves are tried; where memory is too
-    little for one request, the halves of its queries.
+    little for one request, the halves of its queries. Where a shard is lost, which is no request's
+    fault, those that are left are asked once for all.
     """
     try:
         return [*model.find(queries)]
     except BaseException as error:
+        if isinstance(error, ClusterError):
+            return _without_lost(model, queries, error) if len(queries) > 1 else [error]
         if len(queries) > 1:
             half = len(queries) // 2
             return find_each(model, queries[:half]) + find_each(model, queries[half:])
@@ -38,6 +43,23 @@ def find_each(model: Model, queries: Sequence[Query]) -> list[Found | BaseExcept
             return [found]
         pieces.append(found)
     return [joined(pieces)]
+
+
+def _without_lost(
+    model: Model, queries: Sequence[Query], error: ClusterError
+) -> list[Found | BaseException]:
+    """Return what requests find without lost shards; the error for those that may lack a row.
+
+    Halving would ask the machines that are left twice as often as while all are there.
+    """
+    try:
+        every = model.find([replace(query, allow_partial=True) for query in queries])
+    except ClusterError as again:
+        return [again] * len(queries)
+    return [
+        error if found.missing and any(found.missing) and not query.allow_partial else found
+        for query, found in zip(queries, every, strict=True)
+    ]
 
 
 def joined(pieces: list[Found]) -> Found:

@@ -14,7 +14,7 @@ from kneighbors.errors import ParameterRefused
 from kneighbors.formats.limits import Limits
 from kneighbors.server.bounded import checked, parsed, setting
 from kneighbors.server.cores import available_cores
-from kneighbors.server.defences import Defences
+from kneighbors.server.defences import GUARDS, Defences, refuse_blank
 
 MIB = 1 << 20
 #: Neighbours that each query of a request may have where all of them have equally many.
@@ -300,6 +300,12 @@ class Settings(Defences):
             By default the process's own.
         **given
             Settings that go before the environment; None is not given.
+
+        Raises
+        ------
+        ParameterRefused
+            ``setting-unknown``; ``setting-empty`` for a token, a certificate or a key that is
+            given and blank; ``setting-type`` and others for values.
         """
         environment = os.environ if environment is None else environment
         values = {name: value for name, value in given.items() if value is not None}
@@ -311,7 +317,12 @@ class Settings(Defences):
                     f"Expected a setting among {', '.join(known)}, got {name!r}.",
                 )
         for name, one in known.items():
-            text = environment.get(one.metadata["variable"], "").strip()
+            variable = one.metadata["variable"]
+            if name in GUARDS:
+                refuse_blank(values.get(name), f"setting {name}")
+                if name not in values:
+                    refuse_blank(environment.get(variable), f"variable {variable}")
+            text = environment.get(variable, "").strip()
             if text and name not in values:
                 values[name] = parsed(one, text)
         return cls(**values)
