@@ -82,10 +82,10 @@ def _lost() -> Iterator[str]:
             f"{ways['whole-0']['1']:,.1f} ms without. Who has room on one machine should stay."
         )
     if 1 in kills:
-        times = [number(kills[1][name]["recovered_s"], ".0f") for name in ("actor", "node")]
+        times = [number(kills[1][name]["copies_back_s"], ".0f") for name in ("actor", "node")]
         yield (
             f"- With one copy, all answers for {times[0]} s after a process and {times[1]} s after "
-            "a node, for a query asks every shard."
+            "a node, until the shards are open again, for a query asks every shard."
         )
     yield "- With two copies, the memory of one: each shard is open twice."
     yield "- With two copies, what holds for one loss at a time: a second may take the last copy."
@@ -138,9 +138,15 @@ def _said_of_kills(copies: int, line: Line) -> str:
         return f"- With {copies} {word} no request failed; p99 of all is {p99:,.0f} ms."
     others = {status for status in line["all"]["failed"] if status != "503"}
     kinds = "all with 503" if not others else f"some with {', '.join(sorted(others))}"
+    codes = [f"{count:,} as `{code}`" for code, count in sorted(line["reasons"].items())]
+    why = (
+        "every query asks every shard, so while one is missing none is answered in full"
+        if "shard-unavailable" in line["reasons"]
+        else "no shard was missing, but the lost copies were started anew on the cores that answer"
+    )
     return (
         f"- With {copies} {word} {failed:,} of {line['all']['requests']:,} requests failed, "
-        f"{kinds}: every query asks every shard, so while one is missing none is answered in full."
+        f"{kinds} ({', '.join(codes)}): {why}."
     )
 
 
