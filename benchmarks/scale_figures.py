@@ -138,10 +138,11 @@ def _said_of_kills(copies: int, line: Line) -> str:
         return f"- With {copies} {word} no request failed; p99 of all is {p99:,.0f} ms."
     others = {status for status in line["all"]["failed"] if status != "503"}
     kinds = "all with 503" if not others else f"some with {', '.join(sorted(others))}"
-    codes = [f"{count:,} as `{code}`" for code, count in sorted(line["reasons"].items())]
+    reasons = line.get("reasons", {"shard-unavailable": failed})
+    codes = [f"{count:,} as `{code}`" for code, count in sorted(reasons.items())]
     why = (
         "every query asks every shard, so while one is missing none is answered in full"
-        if "shard-unavailable" in line["reasons"]
+        if "shard-unavailable" in reasons
         else "no shard was missing, but the lost copies were started anew on the cores that answer"
     )
     return (
