@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,18 @@ def test_a_damaged_library_is_done_without(tmp_path: Path, monkeypatch: Any) -> 
     for path in BUILT:
         (tmp_path / path.name).write_bytes(path.read_bytes()[:200])
     monkeypatch.setattr(kernel, "__file__", str(tmp_path / "kernel.py"))
+    assert library.__wrapped__() is None
+
+
+def test_who_does_not_want_it_has_none(monkeypatch: Any) -> None:
+    monkeypatch.setenv("KNEIGHBORS_KERNEL", "off")
+    assert library.__wrapped__() is None
+
+
+def test_a_processor_that_cannot_is_not_made_to(monkeypatch: Any) -> None:
+    # As the library answers on a processor without AVX2.
+    old = SimpleNamespace(kneighbors_is_usable=lambda: 0)
+    monkeypatch.setattr(kernel.ctypes, "CDLL", lambda path: old)
     assert library.__wrapped__() is None
 
 
