@@ -69,7 +69,7 @@ def test_who_does_not_want_it_has_none(monkeypatch: Any) -> None:
 def test_a_processor_that_cannot_is_not_made_to(monkeypatch: Any) -> None:
     # As the library answers on a processor without AVX2.
     old = SimpleNamespace(kneighbors_is_usable=lambda: 0)
-    monkeypatch.setattr(kernel.ctypes, "CDLL", lambda path: old)
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: old)
     assert library.__wrapped__() is None
 
 
