@@ -38,7 +38,7 @@ def next_move(placement: Placement, nodes: Sequence[str]) -> Move | None:
     --------
     >>> next_move([["a", "a"], ["a", "a"]], ["a", "b"])
     Move(shard=0, copy=0, to='b')
-    >>> next_move([["a", "b"], ["b", "a"]], ["a", "b", "c"])
+    >>> next_move([["a", "b"]], ["a", "b", "c"])
     """
     loads = _loads(placement, nodes)
     return max(

@@ -39,6 +39,8 @@ _PAIR_ELEMENTS = 1 << 15
 _USELESS_SHARE, _USELESS_SHARE_OF_BLOCK = 16, 4
 #: Leaders scored for a first floor, a neighbour: twice as many leave half the candidates.
 _LEADERS = 2
+#: Leaders of a coarse bound, a neighbour, of which a finer one chooses those that are scored.
+_COARSE_LEADERS = 8
 
 
 class _Scratch(threading.local):
@@ -230,9 +232,18 @@ class Scan:
 
     def leaders(self, block: Block, first: int, n_neighbors: int) -> tuple[IntArray, RowArray]:
         """Take the rows that are likely the nearest out of the bounds, and return the pairs."""
-        leaders = block.leaders(_LEADERS * n_neighbors, n_neighbors)
+        wanted = _LEADERS * n_neighbors
+        count = wanted if self.fine is None else _COARSE_LEADERS * n_neighbors
+        leaders = block.leaders(count, n_neighbors)
         queries = np.repeat(np.arange(len(leaders)), leaders.shape[1])
         columns = leaders.ravel()
+        if self.fine is not None and leaders.shape[1] > wanted:
+            # Padding is no row, and will be left out.
+            rows = np.minimum(columns + first, self.n_samples - 1)
+            upper = self.fine.upper(self.fine_coefficients, queries, rows).reshape(leaders.shape)
+            order = np.argpartition(upper, leaders.shape[1] - wanted, axis=1)[:, -wanted:]
+            columns = np.take_along_axis(leaders, order, axis=1).ravel()
+            queries = np.repeat(np.arange(len(leaders)), wanted)
         real = np.flatnonzero(block.take(queries, columns) > self.sieve.excluded)
         queries, columns = queries[real], columns[real]
         block.put(queries, columns, self.sieve.excluded)

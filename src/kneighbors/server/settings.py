@@ -296,16 +296,9 @@ class Settings(Defences):
 
         Parameters
         ----------
-        environment : mapping of str to str, optional
-            By default the process's own.
+        environment : mapping of str to str, default=os.environ
         **given
-            Settings that go before the environment; None is not given.
-
-        Raises
-        ------
-        ParameterRefused
-            ``setting-unknown``; ``setting-empty`` for a token, a certificate or a key that is
-            given and blank; ``setting-type`` and others for values.
+            Settings that go before the environment; None is not given, a blank guard refused.
         """
         environment = os.environ if environment is None else environment
         values = {name: value for name, value in given.items() if value is not None}
@@ -319,9 +312,8 @@ class Settings(Defences):
         for name, one in known.items():
             variable = one.metadata["variable"]
             if name in GUARDS:
-                refuse_blank(values.get(name), f"setting {name}")
-                if name not in values:
-                    refuse_blank(environment.get(variable), f"variable {variable}")
+                where = f"setting {name}" if name in values else f"variable {variable}"
+                refuse_blank(values.get(name, environment.get(variable)), where)
             text = environment.get(variable, "").strip()
             if text and name not in values:
                 values[name] = parsed(one, text)
