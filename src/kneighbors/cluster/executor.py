@@ -13,6 +13,7 @@ from kneighbors.cluster.connecting import connect
 from kneighbors.cluster.moving import PERIOD_S, Mover
 from kneighbors.cluster.placing import Host, Hosts
 from kneighbors.errors import ClusterError, ParameterRefused
+from kneighbors.shards.gathering import UNAVAILABLE
 from kneighbors.shards.manifest import ShardEntry
 from kneighbors.shards.opening import read_manifest
 from kneighbors.shards.tasks import Task
@@ -194,7 +195,7 @@ def unavailable(entries: Sequence[ShardEntry]) -> ClusterError:
     """Return the refusal that names the rows which nobody can search now."""
     rows = ", ".join(f"{one.first_row} to {one.stop - 1}" for one in entries)
     return ClusterError(
-        "shard-unavailable",
+        UNAVAILABLE,
         f"Expected a machine that holds the rows {rows}, got none: it is being started again.",
         where="cluster",
         hint="Try again in some seconds, or serve with more replicas.",

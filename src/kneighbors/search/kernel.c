@@ -16,7 +16,7 @@
 /* Codes are fetched so many bytes ahead: what the processor does by itself ends at each page. */
 enum { GROUP = 32, PIECE = 512, LANE = 8, AHEAD = 2048 };
 
-/* The SHA-256 of this file: a library of another one is not taken. */
+/* The SHA-256 of this file, which a test compares: the library was built from what lies beside it. */
 EXPORT const char kneighbors_source[] = SOURCE;
 
 /* Whether the processor, and the system, can do what the functions need. */

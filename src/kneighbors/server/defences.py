@@ -157,7 +157,7 @@ def refuse_blank(text: object, where: str) -> None:
     if isinstance(text, str) and not text.strip():
         raise ParameterRefused(
             "setting-empty",
-            "Expected a value, got an empty one, with which the server would be open to all.",
+            "Expected a value, got an empty one, with which the server would go unguarded.",
             where=where,
             hint="Leave it out if that is what you want.",
         )

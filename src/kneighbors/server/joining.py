@@ -28,7 +28,9 @@ def find_each(model: Model, queries: Sequence[Query]) -> list[Found | BaseExcept
         return [*model.find(queries)]
     except BaseException as error:
         if isinstance(error, ClusterError):
-            return _without_lost(model, queries, error) if len(queries) > 1 else [error]
+            if len(queries) == 1 or all(query.allow_partial for query in queries):
+                return [error] * len(queries)
+            return _without_lost(model, queries, error)
         if len(queries) > 1:
             half = len(queries) // 2
             return find_each(model, queries[:half]) + find_each(model, queries[half:])
@@ -52,12 +54,9 @@ def _without_lost(
 
     Halving would ask the machines that are left twice as often as while all are there.
     """
-    try:
-        every = model.find([replace(query, allow_partial=True) for query in queries])
-    except ClusterError as again:
-        return [again] * len(queries)
+    every = find_each(model, [replace(query, allow_partial=True) for query in queries])
     return [
-        error if found.missing and any(found.missing) and not query.allow_partial else found
+        error if isinstance(found, Found) and found.missing and not query.allow_partial else found
         for query, found in zip(queries, every, strict=True)
     ]
 

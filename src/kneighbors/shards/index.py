@@ -105,7 +105,7 @@ class ShardedIndex(ExactIndex):
 
     def partial(self) -> PartialIndex:
         """Return the same index, which goes on without shards that nobody holds."""
-        return PartialIndex(self.rows, self.metric, self.plan, self.shards, self.executor)
+        return PartialIndex(self)
 
     def parts(self) -> NoReturn:
         """Refuse: shards are not made one by being saved."""
@@ -149,15 +149,8 @@ class PartialIndex(ShardedIndex):
 
     _allow_partial = True
 
-    def __init__(
-        self,
-        rows: Rows,
-        metric: str,
-        plan: Mapping[str, Any],
-        shards: Sequence[ShardEntry],
-        executor: Executor,
-    ) -> None:
-        super().__init__(rows, metric, plan, shards, executor)
+    def __init__(self, whole: ShardedIndex) -> None:
+        super().__init__(whole.rows, whole.metric, whole.plan, whole.shards, whole.executor)
         self.missing: list[list[tuple[int, int]]] = []
 
     def _note(self, gathering: Gathering, limits: Float64Array) -> None:
