@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kneighbors.search import kernel
 from kneighbors.search.rows import RowArray
 from kneighbors.search.topk import IntArray
 
@@ -88,8 +89,6 @@ class Block:
         thresholds : ndarray of shape (n_queries,), of the bounds' dtype
         """
         if self._maxima is not None:
-            from kneighbors.search import kernel
-
             return kernel.reaching(self.bounds, self._maxima, thresholds)
         reached = _scratch.mask(self.bounds.shape)
         np.greater_equal(self.bounds, thresholds[:, np.newaxis], out=reached)
